@@ -1,0 +1,1 @@
+"""Upstox: its addresses, keys, units, errors and wire format, and nothing of them beyond here."""

@@ -1,0 +1,112 @@
+"""The binary frame of the local live feed, shared by programs that do not import each other.
+
+Layout, little-endian: ``u32`` header length, UTF-8 JSON header padded with spaces so that what
+follows starts on an 8-byte border, then for each table its ids and its columns, all float64::
+
+    {"v": 1, "sequence": 7, "sent_at_ms": …, "tables": [{"name": …, "rows": n, "columns": […]}]}
+
+NaN stands for null, instants are epoch milliseconds. What the columns mean is told in
+``docs/live-feed.md``; who sends what when does not belong here.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from market.errors import FrameError
+
+VERSION = 1
+_LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTable:
+    """Changed rows of one table: ``ids`` and each column have one float64 per row."""
+
+    name: str
+    ids: array[float]
+    columns: Mapping[str, array[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFrame:
+    """Rows that changed since the frame before, of every table that changed."""
+
+    sequence: int
+    sent_at_ms: float
+    tables: Sequence[LiveTable]
+
+
+def encode(frame: LiveFrame) -> bytes:
+    """The frame as bytes."""
+    tables = [
+        {"name": t.name, "rows": len(t.ids), "columns": list(t.columns)} for t in frame.tables
+    ]
+    header = json.dumps(
+        {
+            "v": VERSION,
+            "sequence": frame.sequence,
+            "sent_at_ms": frame.sent_at_ms,
+            "tables": tables,
+        },
+        separators=(",", ":"),
+    ).encode()
+    header += b" " * (-(_LENGTH.size + len(header)) % 8)
+    sections = [s for t in frame.tables for s in (t.ids, *t.columns.values())]
+    return b"".join((_LENGTH.pack(len(header)), header, *(_little_endian(s) for s in sections)))
+
+
+def decode(message: bytes) -> LiveFrame:
+    """Read a frame back.
+
+    Raises:
+        FrameError: if the bytes are not a frame of this version.
+    """
+    try:
+        (length,) = _LENGTH.unpack_from(message)
+        header = json.loads(message[_LENGTH.size : _LENGTH.size + length])
+        if header["v"] != VERSION:
+            raise FrameError(f"live frame version {header['v']}, expected {VERSION}")
+        tables, offset = [], _LENGTH.size + length
+        for described in header["tables"]:
+            table, offset = _read_table(message, offset, described)
+            tables.append(table)
+        return LiveFrame(header["sequence"], header["sent_at_ms"], tables)
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FrameError(f"not a live frame: {error}") from error
+
+
+def _read_table(
+    message: bytes, offset: int, described: Mapping[str, object]
+) -> tuple[LiveTable, int]:
+    rows, names = described["rows"], described["columns"]
+    if not isinstance(rows, int) or rows < 0 or not isinstance(names, list):
+        raise ValueError(f"table {described.get('name')} has no usable shape")
+    sections: list[array[float]] = []
+    for _ in range(len(names) + 1):
+        chunk = message[offset : offset + 8 * rows]
+        if len(chunk) != 8 * rows:
+            raise ValueError(f"table {described['name']} is cut short")
+        sections.append(_from_little_endian(chunk))
+        offset += 8 * rows
+    columns = dict(zip(map(str, names), sections[1:], strict=True))
+    return LiveTable(str(described["name"]), sections[0], columns), offset
+
+
+def _little_endian(section: array[float]) -> bytes:
+    if sys.byteorder == "big":
+        section = section[:]
+        section.byteswap()
+    return section.tobytes()
+
+
+def _from_little_endian(chunk: bytes) -> array[float]:
+    section = array("d", chunk)
+    if sys.byteorder == "big":
+        section.byteswap()
+    return section

@@ -1,0 +1,89 @@
+"""Every setting, read from the environment in this one place.
+
+Names, defaults and meanings are listed in ``docs/settings.md``, held equal to this file by a test.
+Packages below take plain arguments or their own small configuration records, never this object.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from market.errors import ConfigurationError
+
+DEFAULT_SYMBOLS = (
+    "NIFTY,BANKNIFTY,FINNIFTY,MIDCPNIFTY,SENSEX,"
+    "RELIANCE,HDFCBANK,ICICIBANK,INFY,TCS,SBIN,AXISBANK,KOTAKBANK,LT,ITC"
+)
+
+
+class Settings(BaseSettings):
+    """Settings of all programs; each field's description is its documentation."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="OPTIONLAKE_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    home: Path = Field(Path(".optionlake"), description="folder of all data, logs and run files")
+    database_url: SecretStr | None = Field(
+        None,
+        alias="DATABASE_URL",
+        description="PostgreSQL with TimescaleDB; unset: an embedded server under the home folder",
+    )
+    access_token: SecretStr | None = Field(
+        None, alias="UPSTOX_ACCESS_TOKEN", description="the broker's access or analytics token"
+    )
+    api_url: str = Field("https://api.upstox.com", description="the broker's REST address")
+    assets_url: str = Field(
+        "https://assets.upstox.com", description="the address of the broker's instrument master"
+    )
+    symbols: str = Field(DEFAULT_SYMBOLS, description="underlyings to follow, comma-separated")
+    expiries: int = Field(2, ge=1, le=12, description="expiries per underlying in each snapshot")
+    strikes_each_side: int = Field(
+        5, ge=0, le=200, description="strikes above and below the money that the feed subscribes"
+    )
+    session: Literal["nse", "always"] = Field(
+        "nse", description="trading calendar: the exchange's, or the demo's that never closes"
+    )
+    window_minutes: int = Field(5, ge=1, le=15, description="length of a snapshot window, minutes")
+    history_start: str = Field(
+        "2026-01-01", description="first trading day that has partitions, YYYY-MM-DD"
+    )
+    host: str = Field("127.0.0.1", description="address that page and Dagster listen on")
+    page_port: int = Field(8050, description="port of the live page and the API")
+    dagster_port: int = Field(3050, description="port of the Dagster UI")
+    live_port: int = Field(8051, description="loopback port of the streaming process's live feed")
+    simulator_port: int = Field(8052, description="port of the simulated exchange")
+    database_port: int = Field(8053, description="port of the embedded database")
+    seed: int = Field(7, description="seed of the simulated market")
+    journal_sync_ms: int = Field(
+        100, ge=0, description="longest time before received frames are forced to disk; 0: each"
+    )
+    journal_cap_mb: int = Field(
+        10_240, ge=1, description="size of the frame journal that raises an alarm, MB"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe message that is logged"
+    )
+
+    @property
+    def symbol_list(self) -> tuple[str, ...]:
+        """The underlyings to follow, in order and without repeats."""
+        named = (s.strip().upper() for s in self.symbols.split(","))
+        return tuple(dict.fromkeys(s for s in named if s))
+
+
+def load() -> Settings:
+    """Read the environment.
+
+    Raises:
+        ConfigurationError: naming each setting that is wrong and what it should be.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(f"settings are wrong: {wrong}; see docs/settings.md") from error
