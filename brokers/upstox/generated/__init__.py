@@ -1,0 +1,1 @@
+"""Code that protoc made from ``../proto``; nothing here is written by hand."""
