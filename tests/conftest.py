@@ -1,14 +1,28 @@
-"""Fixtures that every test may use; the servers' own fixtures stand in ``fix_*.py``."""
+"""Fixtures and rules that hold for every test; the servers' own fixtures stand in ``fix_*.py``."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 ORACLES = ROOT.parent / "shared" / "data"
+
+# The only reasons for which a test may be skipped; CI fails on any other.
+EXPECTED_SKIPS = ("published oracle",)
+
+pytest_plugins = [
+    f"tests.{path.stem}" for path in sorted(Path(__file__).parent.glob("fix_*.py"))
+]
+
+# No test fails for being slow: this machine is shared. CI replays the same examples each time.
+settings.register_profile("here", deadline=None, max_examples=60)
+settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +36,18 @@ def oracle_path() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a skip that nobody expects is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    unexpected = [
+        f"{report.nodeid}: {report.longrepr[2]}"
+        for report in skipped
+        if not any(reason in str(report.longrepr) for reason in EXPECTED_SKIPS)
+    ]
+    if unexpected and os.environ.get("CI"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.write_line("\nunexpected skips:\n  " + "\n  ".join(unexpected), red=True)
