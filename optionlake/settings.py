@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from market.errors import ConfigurationError
+from storage.layout import Layout
 
 DEFAULT_SYMBOLS = (
     "NIFTY,BANKNIFTY,FINNIFTY,MIDCPNIFTY,SENSEX,"
@@ -27,7 +28,10 @@ class Settings(BaseSettings):
         env_prefix="OPTIONLAKE_", frozen=True, extra="ignore", populate_by_name=True
     )
 
-    home: Path = Field(Path(".optionlake"), description="folder of all data, logs and run files")
+    home: Path = Field(
+        Path(".optionlake/live"),
+        description="folder of all data, logs and run files; the demo uses .optionlake/demo",
+    )
     database_url: SecretStr | None = Field(
         None,
         alias="DATABASE_URL",
@@ -68,6 +72,27 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severe message that is logged"
     )
+
+    @property
+    def layout(self) -> Layout:
+        """Where things lie under the home folder."""
+        return Layout(self.home.absolute())
+
+    def dsn(self) -> str:
+        """Address of the database: the setting, or what the launcher wrote for this home.
+
+        Raises:
+            ConfigurationError: if neither exists.
+        """
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        written = self.layout.database_url_file
+        if not written.exists():
+            raise ConfigurationError(
+                f"no database for {self.layout.home}: set DATABASE_URL, "
+                "or start optionlake first (optionlake demo, optionlake up)"
+            )
+        return written.read_text(encoding="utf-8").strip()
 
     @property
     def symbol_list(self) -> tuple[str, ...]:

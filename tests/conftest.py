@@ -15,9 +15,7 @@ ORACLES = ROOT.parent / "shared" / "data"
 # The only reasons for which a test may be skipped; CI fails on any other.
 EXPECTED_SKIPS = ("published oracle",)
 
-pytest_plugins = [
-    f"tests.{path.stem}" for path in sorted(Path(__file__).parent.glob("fix_*.py"))
-]
+pytest_plugins = [f"tests.{path.stem}" for path in sorted(Path(__file__).parent.glob("fix_*.py"))]
 
 # No test fails for being slow: this machine is shared. CI replays the same examples each time.
 settings.register_profile("here", deadline=None, max_examples=60)
