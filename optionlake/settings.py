@@ -94,6 +94,17 @@ class Settings(BaseSettings):
             )
         return written.read_text(encoding="utf-8").strip()
 
+    def as_environment(self) -> dict[str, str]:
+        """The settings as variables, for a program that shall see the very same ones."""
+        prefix = self.model_config["env_prefix"]
+        values = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+            if plain is not None:
+                values[field.alias or f"{prefix}{name}".upper()] = str(plain)
+        return values
+
     @property
     def symbol_list(self) -> tuple[str, ...]:
         """The underlyings to follow, in order and without repeats."""

@@ -97,5 +97,5 @@ def test_always_open_never_closes_but_expires_really() -> None:
 
 def test_unknown_session_names_what_is_known() -> None:
     """A wrong setting says what would be right."""
-    with pytest.raises(ValueError, match="always.*nse"):
+    with pytest.raises(ValueError, match=r"always.*nse"):
         rules_for("lunar")

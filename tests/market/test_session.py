@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given
@@ -23,7 +24,7 @@ def test_windows_tile_the_sessions(rules: Rules, day: date, minutes: int) -> Non
         inside = [w for w in found if session.opens_at <= w.start_at < session.closes_at]
         assert inside[0].start_at == session.opens_at
         assert inside[-1].end_at == session.closes_at
-        assert all(a.end_at == b.start_at for a, b in zip(inside, inside[1:], strict=False))
+        assert all(a.end_at == b.start_at for a, b in itertools.pairwise(inside))
     assert bool(found) == rules.is_trading_day(day)
 
 
