@@ -1,0 +1,106 @@
+"""Partition keys: trading day × slot, made from the dated rules, and the way back to a window.
+
+Which windows exist is decided by ``market.session``; what happens in one belongs in ``assets``.
+Why two dimensions and not one five-minute cron: ``docs/adr/0001-partitions.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+import dagster as dg
+
+from market.errors import WindowUnavailable
+from market.rules import IST, Rules
+from market.session import Window, latest_closed_window, window_named, windows
+
+DATE, SLOT = "date", "slot"
+
+# A day's key is listed once its time window is over. The excluded tick at 00:01 ends that window
+# one minute into the day, so today's key exists while today trades and no later day's ever does;
+# ``end_offset=1`` would list the next trading day's on every closed day.
+_DAY_CRON, _DAY_END_CRON = "0,1 0 * * *", "1 0 * * *"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPartitions:
+    """The windows of ``rules`` from ``first_day`` on, and their partition keys.
+
+    Attributes:
+        last_day: last day whose sessions are looked up; slots and closed days are listed up to it.
+        minutes: length of a window, minutes.
+    """
+
+    rules: Rules
+    first_day: date
+    last_day: date
+    minutes: int
+
+    def definition(self) -> dg.MultiPartitionsDefinition:
+        """Day × slot; a pair that no session holds is never scheduled and refused by the assets."""
+        return dg.MultiPartitionsDefinition(
+            {
+                DATE: dg.TimeWindowPartitionsDefinition(
+                    start=datetime.combine(self.first_day, time(0)),
+                    fmt="%Y-%m-%d",
+                    cron_schedule=_DAY_CRON,
+                    timezone=str(IST),
+                    exclusions=[_DAY_END_CRON, *self._closed_midnights()],
+                ),
+                SLOT: dg.StaticPartitionsDefinition(self.slots()),
+            }
+        )
+
+    def slots(self) -> list[str]:
+        """Every slot that a session of the span uses, in the order of the clock."""
+        return sorted({w.slot for day in self._days() for w in self.windows(day)})
+
+    def windows(self, day: date) -> tuple[Window, ...]:
+        """The windows of a trading day, in order."""
+        return windows(self.rules, day, self.minutes)
+
+    def key(self, window: Window) -> dg.MultiPartitionKey:
+        """The partition key of a window."""
+        return dg.MultiPartitionKey({DATE: window.day.isoformat(), SLOT: window.slot})
+
+    def window(self, key: str) -> Window:
+        """The window behind a key such as ``2026-11-23|09:15``.
+
+        Raises:
+            WindowUnavailable: if the day has no session at that slot.
+        """
+        day, _, slot = key.partition("|")
+        found = window_named(self.rules, date.fromisoformat(day), slot, self.minutes)
+        if found is None:
+            raise WindowUnavailable(
+                f"no session of {day} holds slot {slot}, expected one of "
+                f"{self._slots_told(date.fromisoformat(day))}; materialise one of those"
+            )
+        return found
+
+    def latest_closed(self, now: datetime) -> Window | None:
+        """The newest window that is over at ``now``, if it is inside the partitioned span."""
+        window = latest_closed_window(self.rules, now, self.minutes)
+        return window if window and window.day >= self.first_day else None
+
+    def _slots_told(self, day: date) -> str:
+        own = self.windows(day)
+        return f"{own[0].slot} … {own[-1].slot}" if own else "none, the exchange is closed that day"
+
+    def _closed_midnights(self) -> list[datetime]:
+        closed = (day for day in self._days() if not self.rules.is_trading_day(day))
+        return [datetime.combine(day, time(0), IST) for day in closed]
+
+    def _days(self) -> list[date]:
+        count = (self.last_day - self.first_day).days + 1
+        return [self.first_day + timedelta(days=n) for n in range(count)]
+
+
+def window_partitions(rules: Rules, first_day: date, today: date, minutes: int) -> WindowPartitions:
+    """Partitions from ``first_day`` through the year after ``today``.
+
+    The horizon moves once a year and not daily, so that Dagster's stored status, which is keyed by
+    the definition, stays valid.
+    """
+    return WindowPartitions(rules, first_day, date(today.year + 1, 12, 31), minutes)
