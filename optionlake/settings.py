@@ -78,6 +78,10 @@ class Settings(BaseSettings):
         """Where things lie under the home folder."""
         return Layout(self.home.absolute())
 
+    def live_url(self, scheme: str = "ws") -> str:
+        """Root of the streaming process's live feed; always loopback."""
+        return f"{scheme}://127.0.0.1:{self.live_port}"
+
     def dsn(self) -> str:
         """Address of the database: the setting, or what the launcher wrote for this home.
 

@@ -110,6 +110,11 @@ class Supervisor:
                     self._save()
             time.sleep(poll_seconds)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._is_stopping
+
     def request_stop(self) -> None:
         """Make ``watch`` return; safe in a signal handler."""
         self._is_stopping = True

@@ -1,0 +1,202 @@
+"""The command line: what can be typed, its help, and how errors end a command.
+
+Each command reads the settings, builds what it needs through ``compose`` and hands over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec
+
+import polars as pl
+import typer
+from rich.console import Console
+
+from market.errors import ConfigurationError, OptionlakeError
+from optionlake import logs
+from optionlake.settings import Settings, load
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    name="optionlake",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=(
+        "Indian options market data: real-time prices, periodic option chains, one lake, one page."
+        "\n\nStart with `optionlake demo`. Settings are environment variables, all listed in "
+        "docs/settings.md."
+    ),
+)
+console = Console()
+errors = Console(stderr=True)
+
+
+def _ends_clearly(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn an error raised on purpose into its message and its exit code."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except OptionlakeError as error:
+            errors.print(f"optionlake: {error}", style="red", markup=False, soft_wrap=True)
+            raise typer.Exit(error.exit_code) from error
+
+    return wrapped
+
+
+@app.command()
+@_ends_clearly
+def demo() -> None:
+    """Run everything on a simulated exchange that never closes. Ctrl-C stops it all."""
+    from optionlake.launch import demo_settings
+
+    _launch(demo_settings(load()), is_demo=True)
+
+
+@app.command()
+@_ends_clearly
+def up() -> None:
+    """Run everything on the real broker. Needs UPSTOX_ACCESS_TOKEN."""
+    _launch(load(), is_demo=False)
+
+
+@app.command()
+@_ends_clearly
+def simulate(
+    port: Annotated[int | None, typer.Option(help="port for REST and WebSocket")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of the market")] = None,
+    session: Annotated[str | None, typer.Option(help="always or nse")] = None,
+) -> None:
+    """Serve the simulated exchange alone: REST and WebSocket on one port."""
+    from optionlake import serve
+
+    settings = _started(load())
+    serve.simulator(
+        settings,
+        port=settings.simulator_port if port is None else port,
+        seed=settings.seed if seed is None else seed,
+        session=session or settings.session,
+        report=console.print,
+    )
+
+
+@app.command()
+@_ends_clearly
+def stream() -> None:
+    """Run the feed process: socket to journal, hypertable and local live feed."""
+    from optionlake import serve
+
+    asyncio.run(serve.stream(_started(load())))
+
+
+@app.command()
+@_ends_clearly
+def dashboard() -> None:
+    """Serve the page and the HTTP API."""
+    from optionlake import serve
+
+    serve.dashboard(_started(load()))
+
+
+@app.command()
+@_ends_clearly
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """Show health on one screen. Exit code 1 if something is wrong."""
+    from optionlake import status as health
+
+    found = health.gather(_inspected(load()))
+    if as_json:
+        print(json.dumps(health.as_dict(found), indent=1))  # noqa: T201
+    else:
+        health.render(found, console)
+    raise typer.Exit(0 if found.is_healthy else 1)
+
+
+@app.command()
+@_ends_clearly
+def sql(
+    query: Annotated[str, typer.Argument(help='SQL, or "-" to read it from standard input')],
+    output: Annotated[str, typer.Option("--format", help="table, csv or json")] = "table",
+    rows: Annotated[int, typer.Option(help="rows that a table shows at most")] = 40,
+) -> None:
+    """Ask the lake, read-only, while the pipeline writes. Tables: see docs/analyst.md."""
+    from optionlake import compose
+
+    text = sys.stdin.read() if query == "-" else query
+    lake = compose.lake(_inspected(load()), is_read_only=True)
+    try:
+        _show(lake.query(text), output, rows)
+    finally:
+        lake.close()
+
+
+@app.command()
+@_ends_clearly
+def prepare() -> None:
+    """Do once what would slow down the first start: compile kernels, fetch database programs."""
+    from optionlake import serve
+
+    serve.prepare(load(), console.print)
+
+
+def _launch(settings: Settings, *, is_demo: bool) -> None:
+    from optionlake import launch
+
+    logs.configure(settings.log_level)
+    console.print("[bold]optionlake[/bold] " + ("on a simulated exchange" if is_demo else "live"))
+    launch.run(
+        settings,
+        is_demo=is_demo,
+        report=lambda text: console.print(f"  {text}", markup=False, highlight=False),
+        on_ready=lambda: console.print(launch.welcome(settings)),
+    )
+
+
+def _started(settings: Settings) -> Settings:
+    logs.configure(settings.log_level)
+    return settings
+
+
+def _inspected(settings: Settings) -> Settings:
+    """The home to look at: the one that was set, else the one that runs, else the demo's."""
+    from optionlake.launch import DEMO_HOME
+
+    if "home" in settings.model_fields_set:
+        return settings
+    candidates = [settings.home, DEMO_HOME]
+    running = [h for h in candidates if _with_home(settings, h).layout.processes_file.exists()]
+    existing = [h for h in candidates if h.exists()]
+    return _with_home(settings, (running or existing or candidates)[0])
+
+
+def _with_home(settings: Settings, home: Path) -> Settings:
+    return settings.model_copy(update={"home": home})
+
+
+def _show(frame: pl.DataFrame, output: str, rows: int) -> None:
+    writers: dict[str, Callable[[], Any]] = {
+        "csv": lambda: sys.stdout.write(frame.write_csv()),
+        "json": lambda: sys.stdout.write(frame.write_json() + "\n"),
+        "table": lambda: _show_table(frame, rows),
+    }
+    if output not in writers:
+        raise ConfigurationError(f"format {output!r} is not known, expected table, csv or json")
+    writers[output]()
+
+
+def _show_table(frame: pl.DataFrame, rows: int) -> None:
+    with pl.Config(
+        tbl_rows=rows, tbl_cols=-1, tbl_width_chars=console.width, tbl_hide_dataframe_shape=True
+    ):
+        console.print(str(frame), markup=False, highlight=False)
+    console.print(f"{frame.height} rows", style="dim")

@@ -1,0 +1,49 @@
+"""Settings turned into the objects that the packages below ask for.
+
+The one place that knows which broker, database, lake and clock are in use. What the objects do
+belongs in their packages.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from brokers.budget import UPSTOX_LIMITS, Budget
+from brokers.interface import Secret
+from brokers.upstox.auth import StaticToken
+from brokers.upstox.rest import Upstox
+from optionlake.settings import Settings
+from storage.lake import Lake, LakeConfig
+
+
+def now() -> datetime:
+    """The real clock, aware UTC; everything below is handed the time or this function."""
+    return datetime.now(UTC)
+
+
+def tokens(settings: Settings) -> StaticToken:
+    """The access token that was set, if any."""
+    token = settings.access_token
+    return StaticToken(Secret(token.get_secret_value()) if token else None, now)
+
+
+def budget(settings: Settings) -> Budget:
+    """The API budget of this home, shared by all its programs."""
+    return Budget(settings.layout.budget_file, UPSTOX_LIMITS)
+
+
+def broker(settings: Settings) -> Upstox:
+    """The broker at the addresses that were set: the real one or the simulator."""
+    return Upstox(
+        settings.api_url,
+        settings.assets_url,
+        tokens(settings),
+        budget(settings),
+        settings.symbol_list,
+    )
+
+
+def lake(settings: Settings, *, is_read_only: bool = False) -> Lake:
+    """The lake of this home."""
+    config = LakeConfig(settings.dsn(), settings.layout.lake)
+    return Lake(config, is_read_only=is_read_only)

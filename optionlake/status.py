@@ -1,0 +1,176 @@
+"""The health of one home on one screen, gathered from what its programs tell.
+
+Each line is asked for separately and says so itself when there is no answer: a status that fails
+when something is down would be no status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from market.errors import OptionlakeError
+from market.rules import IST
+from optionlake import compose, processes
+from optionlake.settings import Settings
+from storage.ticks import landing_status
+
+LAST_WINDOW = """
+select trading_day, slot, max(as_of) as as_of, count(*) as symbols
+from underlying_rollup group by all order by trading_day desc, slot desc limit 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is known now; a part that cannot be asked is None and named in ``problems``."""
+
+    home: str
+    checked_at: str
+    processes: list[dict[str, Any]]
+    feed: Mapping[str, Any] | None
+    token_expires_at: str | None
+    last_window: Mapping[str, Any] | None
+    landing: Mapping[str, Any] | None
+    lake_bytes: int | None
+    budget: list[dict[str, Any]]
+    problems: list[str]
+
+    @property
+    def is_healthy(self) -> bool:
+        """Every process alive, and every part answers."""
+        return bool(self.processes) and not self.problems
+
+
+def gather(settings: Settings) -> Status:
+    """Ask every part of the installation; never raises for one that does not answer."""
+    problems: list[str] = []
+
+    def ask(what: str, question: Callable[[], Any]) -> Any:
+        try:
+            return question()
+        except (OptionlakeError, requests.RequestException, ValueError) as error:
+            problems.append(f"{what}: {_first_line(error)}")
+            return None
+
+    started = processes.read(settings.layout.processes_file)
+    problems += [f"{s.name} is not running" for s in started if not s.is_alive()]
+    if not started:
+        problems.append("nothing is running: start it with optionlake demo or optionlake up")
+    return Status(
+        home=str(settings.layout.home),
+        checked_at=compose.now().isoformat(),
+        processes=[{**asdict(s), "is_alive": s.is_alive()} for s in started],
+        feed=ask("feed", lambda: _feed(settings)) if started else None,
+        token_expires_at=ask("token", lambda: _token_expiry(settings)) if started else None,
+        last_window=ask("last window", lambda: _last_window(settings)),
+        landing=ask("ticks", lambda: _plain(asdict(landing_status(settings.dsn())))),
+        lake_bytes=ask("lake", lambda: _lake_bytes(settings)),
+        budget=[asdict(usage) for usage in compose.budget(settings).usage()],
+        problems=problems,
+    )
+
+
+def render(status: Status, console: Console) -> None:
+    """Print the status for a person: one screen, the worst last."""
+    table = Table.grid(padding=(0, 2))
+    for label, text in _lines(status):
+        table.add_row(f"[bold]{label}[/bold]", text)
+    console.print(table)
+    for problem in status.problems:
+        console.print(f"[red]![/red] {problem}", soft_wrap=True)
+    if status.is_healthy:
+        console.print("[green]all well[/green]")
+
+
+def _lines(status: Status) -> list[tuple[str, str]]:
+    feed, window, landing = status.feed or {}, status.last_window, status.landing or {}
+    alive = [p for p in status.processes if p["is_alive"]]
+    now_ms = datetime.fromisoformat(status.checked_at).timestamp() * 1000
+    return [
+        ("home", status.home),
+        ("processes", ", ".join(f"{p['name']} ({p['pid']})" for p in alive) or "none"),
+        ("addresses", ", ".join(p["address"] for p in alive if p["address"]) or "–"),
+        ("feed", f"{feed.get('state', 'unknown')}, last frame {_age(feed, now_ms)}"),
+        ("", _counts(feed, ("subscribed", "never_seen", "frames", "unknown_frames", "reconnects"))),
+        ("token", f"expires {_ist(status.token_expires_at)}"),
+        ("last window", _window(window)),
+        (
+            "ticks landed",
+            _counts(landing, ("rows", "gaps")) + f", newest {_ist(landing.get('newest_event_at'))}",
+        ),
+        ("lake", "unknown" if status.lake_bytes is None else f"{status.lake_bytes / 1e6:,.1f} MB"),
+        ("API budget", _budget(status.budget)),
+    ]
+
+
+def _feed(settings: Settings) -> Any:
+    answer = requests.get(f"{settings.live_url('http')}/api/v1/health", timeout=3)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def _token_expiry(settings: Settings) -> str | None:
+    health = _feed(settings)
+    expires_ms = health.get("token_expires_at_ms")
+    return (
+        None if expires_ms is None else datetime.fromtimestamp(expires_ms / 1000, UTC).isoformat()
+    )
+
+
+def _last_window(settings: Settings) -> dict[str, Any] | None:
+    lake = compose.lake(settings, is_read_only=True)
+    try:
+        rows = lake.query(LAST_WINDOW).to_dicts()
+    finally:
+        lake.close()
+    return _plain(rows[0]) if rows else None
+
+
+def _lake_bytes(settings: Settings) -> int:
+    lake = compose.lake(settings, is_read_only=True)
+    try:
+        return lake.size_bytes()
+    finally:
+        lake.close()
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with instants and dates as ISO text."""
+    return {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in row.items()}
+
+
+def _window(window: Mapping[str, Any] | None) -> str:
+    if window is None:
+        return "none yet"
+    return f"{window['trading_day']} {window['slot']} IST, {window['symbols']} symbols"
+
+
+def _budget(usages: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{u['used']}/{u['calls']} in {u['seconds']:g} s" for u in usages)
+
+
+def _counts(source: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    told = ((n, source.get(n)) for n in names)
+    return ", ".join(f"{n.replace('_', ' ')} {v if v is not None else '–'}" for n, v in told)
+
+
+def _age(feed: Mapping[str, Any], now_ms: float) -> str:
+    last = feed.get("last_frame_at_ms")
+    return "never" if last is None else f"{max(0.0, now_ms - last) / 1000:.1f} s ago"
+
+
+def _ist(iso: str | None) -> str:
+    if iso is None:
+        return "unknown"
+    return f"{datetime.fromisoformat(iso).astimezone(IST):%d %b %Y %H:%M:%S} IST"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,66 @@
+"""The documentation names what exists: settings, commands, lake columns, files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from optionlake.cli import app
+from optionlake.settings import Settings
+from transforms.schemas import LAKE_TABLES
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def _text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_setting_is_documented(name: str) -> None:
+    """The page's row holds the name, default and meaning that the code has."""
+    field = Settings.model_fields[name]
+    variable = field.alias or f"OPTIONLAKE_{name}".upper()
+    default = "–" if field.default is None else f"`{field.default}`"
+    assert f"| `{variable}` | {default} | {field.description} |" in _text("docs/settings.md")
+
+
+def test_no_setting_is_made_up() -> None:
+    """The page lists nothing that the code does not read."""
+    listed = re.findall(r"^\| `([A-Z_]+)` \|", _text("docs/settings.md"), re.MULTILINE)
+    known = {f.alias or f"OPTIONLAKE_{n}".upper() for n, f in Settings.model_fields.items()}
+    assert set(listed) == known
+
+
+def test_commands_are_in_the_readme() -> None:
+    """Whatever can be typed is named where people begin."""
+    for command in app.registered_commands:
+        name = command.name or (command.callback.__name__ if command.callback else "")
+        assert f"optionlake {name}" in _text("README.md"), name
+
+
+@pytest.mark.parametrize("table", LAKE_TABLES, ids=lambda t: t.name)
+def test_lake_columns_are_documented(table: object) -> None:
+    """An analyst finds each column with its unit and meaning."""
+    page = _text("docs/analyst.md")
+    for column in table.columns:
+        assert f"| `{column.name}` | {column.unit or '–'} | {column.meaning} |" in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Relative links and pictures exist."""
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_code_named_in_prose_exists(page: Path) -> None:
+    """Files and folders named in backticks are there."""
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md|sql|yaml|ts))`", text):
+        assert (ROOT / name).exists(), name
