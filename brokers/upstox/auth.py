@@ -1,0 +1,125 @@
+"""The access token: where it comes from, what it tells about itself, when it is dead.
+
+The token is a JWT signed with the broker's own key, which we do not have, so its claims are read
+unverified: they only serve to fail early and with a remedy; the broker stays the judge. Obtaining
+a token by login does not belong here yet, nor does putting it into a request (``rest``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import jwt
+
+from brokers.interface import Secret
+from market.errors import AuthenticationError
+from market.rules import IST
+
+_RENEWAL = (
+    "make a new one in the broker's developer console (an Analytics Token is free, read-only and "
+    "lasts a year; a login token always dies at 03:30 IST) and set UPSTOX_ACCESS_TOKEN to it"
+)
+# A login token lives less than a day; anything longer is one of the year-long kinds.
+_LONGEST_LOGIN = timedelta(days=2)
+
+
+class TokenKind(StrEnum):
+    """The broker's kinds of token, as far as the claims tell them apart."""
+
+    LOGIN = "login"
+    ANALYTICS = "analytics"
+    EXTENDED = "extended"
+    OPAQUE = "opaque"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenClaims:
+    """What a token says about itself; None where it does not say.
+
+    Attributes:
+        expires_at: when it dies (aware UTC).
+        is_plus: whether the account has the paid plan (expired contracts, 30 levels of depth).
+    """
+
+    kind: TokenKind
+    expires_at: datetime | None = None
+    is_plus: bool | None = None
+
+
+class StaticToken:
+    """A token that was set once and is used until it dies; a ``TokenSource``.
+
+    Args:
+        secret: the token, None if none is set.
+        now: the clock (aware UTC).
+    """
+
+    def __init__(self, secret: Secret | None, now: Callable[[], datetime]) -> None:
+        self._secret = secret
+        self._now = now
+
+    @cached_property
+    def claims(self) -> TokenClaims:
+        """What the token says about itself, read locally and unverified."""
+        return read_claims(self._secret) if self._secret else TokenClaims(TokenKind.OPAQUE)
+
+    def token(self) -> Secret:
+        """The token.
+
+        Raises:
+            AuthenticationError: if none is set, or its time is over.
+        """
+        if not self._secret:
+            raise AuthenticationError(
+                "no access token: set UPSTOX_ACCESS_TOKEN to the broker's access or analytics "
+                "token, or run the demo, which needs none"
+            )
+        expires_at = self.claims.expires_at
+        if expires_at and expires_at <= self._now():
+            died = f"{expires_at.astimezone(IST):%Y-%m-%d %H:%M} IST"
+            raise AuthenticationError(f"the access token expired at {died}: {_RENEWAL}")
+        return self._secret
+
+    def expires_at(self) -> datetime | None:
+        """When the token dies (aware UTC); None if there is none or it does not tell."""
+        return self.claims.expires_at
+
+
+def read_claims(secret: Secret) -> TokenClaims:
+    """The claims of a token; a token that is no JWT, or says nothing usable, is ``OPAQUE``."""
+    try:
+        claims = jwt.decode(secret.reveal(), options={"verify_signature": False})
+        expires_at = _instant(claims.get("exp"))
+        issued_at = _instant(claims.get("iat"))
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError):
+        return TokenClaims(TokenKind.OPAQUE)
+    is_plus = claims.get("isPlusPlan")
+    return TokenClaims(
+        _kind(claims, issued_at, expires_at),
+        expires_at,
+        is_plus if isinstance(is_plus, bool) else None,
+    )
+
+
+def _kind(
+    claims: dict[str, Any], issued_at: datetime | None, expires_at: datetime | None
+) -> TokenKind:
+    if claims.get("isExtended") is True:
+        return TokenKind.EXTENDED
+    if issued_at is None or expires_at is None:
+        return TokenKind.OPAQUE
+    is_long = expires_at - issued_at > _LONGEST_LOGIN
+    return TokenKind.ANALYTICS if is_long else TokenKind.LOGIN
+
+
+def _instant(epoch_seconds: object) -> datetime | None:
+    if epoch_seconds is None:
+        return None
+    if isinstance(epoch_seconds, bool) or not isinstance(epoch_seconds, int | float):
+        raise ValueError("not epoch seconds")
+    return datetime.fromtimestamp(epoch_seconds, UTC)
