@@ -1,0 +1,130 @@
+"""The simulated exchange's underlyings: the broker's real keys, invented prices.
+
+A table and the lookup in it. What is listed on them on a given day stands in ``universe``. Lots of
+stocks are kept here as they change with corporate actions, not by the dated rules of the indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from market.contract import Kind, Underlying
+from market.errors import ConfigurationError
+from simulator.surface import Smile
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """One underlying of the simulated exchange.
+
+    Attributes:
+        key, token, name: the broker's key, exchange token and long name.
+        level: price that the spot wanders about, ₹.
+        step: distance of strikes, ₹.
+        volatility: of the spot, per year.
+        market_share: correlation of the spot with the common market factor.
+        basis: carry above the risk-free rate, per year.
+        lot_units: lot of a stock; an index's lot is a dated rule.
+        is_index, strikes_each_side: as they say.
+    """
+
+    underlying: Underlying
+    key: str
+    token: str
+    name: str
+    level: float
+    step: float
+    volatility: float
+    market_share: float
+    basis: float
+    smile: Smile
+    lot_units: int | None = None
+
+    @property
+    def is_index(self) -> bool:
+        return self.underlying.kind is Kind.INDEX
+
+    @property
+    def strikes_each_side(self) -> int:
+        return 20 if self.is_index else 12
+
+    @property
+    def segment(self) -> str:
+        """Where the symbol's derivatives are listed."""
+        return f"{self.underlying.exchange}_FO"
+
+
+# symbol, key, token, level ₹, strike step ₹, volatility, basis per year
+_INDICES = (
+    ("NIFTY", "NSE_INDEX|Nifty 50", "26000", 26_000.0, 50.0, 0.12, 0.004),
+    ("BANKNIFTY", "NSE_INDEX|Nifty Bank", "26009", 58_500.0, 100.0, 0.13, 0.002),
+    ("FINNIFTY", "NSE_INDEX|Nifty Fin Service", "26037", 27_500.0, 50.0, 0.13, -0.006),
+    ("MIDCPNIFTY", "NSE_INDEX|NIFTY MID SELECT", "26074", 13_500.0, 25.0, 0.15, 0.008),
+    ("SENSEX", "BSE_INDEX|SENSEX", "1", 85_000.0, 100.0, 0.12, -0.003),
+)
+# symbol, ISIN, token, level ₹, strike step ₹, lot, volatility
+_STOCKS = (
+    ("RELIANCE", "INE002A01018", "2885", 1_520.0, 10.0, 500, 0.24),
+    ("HDFCBANK", "INE040A01034", "1333", 1_005.0, 5.0, 550, 0.2),
+    ("ICICIBANK", "INE090A01021", "4963", 1_380.0, 10.0, 700, 0.22),
+    ("INFY", "INE009A01021", "1594", 1_540.0, 20.0, 400, 0.27),
+    ("TCS", "INE467B01029", "11536", 3_140.0, 20.0, 175, 0.25),
+    ("SBIN", "INE062A01020", "3045", 980.0, 5.0, 750, 0.25),
+    ("AXISBANK", "INE238A01034", "5900", 1_260.0, 10.0, 625, 0.26),
+    ("KOTAKBANK", "INE237A01028", "1922", 2_080.0, 20.0, 400, 0.23),
+    ("LT", "INE018A01030", "11483", 4_050.0, 20.0, 175, 0.25),
+    ("ITC", "INE154A01025", "1660", 410.0, 5.0, 1_600, 0.21),
+)
+
+
+def _index(row: tuple[str, str, str, float, float, float, float]) -> Symbol:
+    symbol, key, token, level, step, volatility, basis = row
+    return Symbol(
+        underlying=Underlying(symbol, Kind.INDEX, key[:3]),
+        key=key,
+        token=token,
+        name=key.partition("|")[2],
+        level=level,
+        step=step,
+        volatility=volatility,
+        market_share=0.9,
+        basis=basis,
+        smile=Smile(correlation=-0.45, steepness=0.75),
+    )
+
+
+def _stock(row: tuple[str, str, str, float, float, int, float]) -> Symbol:
+    symbol, isin, token, level, step, lot_units, volatility = row
+    return Symbol(
+        underlying=Underlying(symbol, Kind.EQUITY, "NSE"),
+        key=f"NSE_EQ|{isin}",
+        token=token,
+        name=symbol,
+        level=level,
+        step=step,
+        volatility=volatility,
+        market_share=0.55,
+        basis=-0.01,
+        smile=Smile(correlation=-0.3, steepness=0.6),
+        lot_units=lot_units,
+    )
+
+
+SYMBOLS: Mapping[str, Symbol] = {
+    symbol.underlying.symbol: symbol for symbol in (*map(_index, _INDICES), *map(_stock, _STOCKS))
+}
+
+
+def choose(symbols: Sequence[str] | None) -> tuple[Symbol, ...]:
+    """The symbols by name, all of them for None.
+
+    Raises:
+        ConfigurationError: naming the symbols that the simulated exchange does not know.
+    """
+    unknown = [name for name in symbols or () if name not in SYMBOLS]
+    if unknown:
+        raise ConfigurationError(
+            f"symbols {unknown} are not on the simulated exchange; it lists {list(SYMBOLS)}"
+        )
+    return tuple(SYMBOLS[name] for name in (SYMBOLS if symbols is None else symbols))
