@@ -1,0 +1,45 @@
+-- The newest priced row of each contract that still lives: kept up to date by whoever publishes a
+-- chain, so that reading it never searches history. Columns are those of transforms.schemas.CONTRACTS.
+CREATE TABLE chain_latest (
+    symbol text NOT NULL,
+    expiry date NOT NULL,
+    strike double precision NOT NULL,
+    is_call boolean NOT NULL,
+    contract_id text PRIMARY KEY,
+    broker_key text NOT NULL,
+    exchange text NOT NULL,
+    lot_size_units bigint,
+    bid_price double precision,
+    bid_quantity_units bigint,
+    ask_price double precision,
+    ask_quantity_units bigint,
+    last_price double precision,
+    previous_close_price double precision,
+    volume_units bigint,
+    open_interest_units double precision,
+    previous_open_interest_units double precision,
+    spot double precision,
+    vendor_implied_volatility double precision,
+    vendor_delta double precision,
+    quoted_at timestamptz NOT NULL,
+    source text NOT NULL,
+    as_of timestamptz NOT NULL,
+    settlement_at timestamptz NOT NULL,
+    years_to_expiry double precision NOT NULL,
+    rate double precision NOT NULL,
+    forward double precision,
+    premium double precision,
+    premium_source text,
+    implied_volatility double precision,
+    iv_status text NOT NULL,
+    delta_forward double precision,
+    gamma_forward double precision,
+    theta_per_day double precision,
+    vega_per_vol_point double precision,
+    rho_per_percent double precision,
+    gex_crore_per_percent double precision,
+    formula_version text NOT NULL
+);
+
+-- Pages and the real-time process read one underlying at a time.
+CREATE INDEX chain_latest_symbol ON chain_latest (symbol, expiry);

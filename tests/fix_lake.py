@@ -1,0 +1,1 @@
+"""Fixtures of a real lake: DuckLake with its catalogue in a database of the test's own."""
