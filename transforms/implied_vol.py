@@ -1,0 +1,209 @@
+"""Implied volatility of one option from its discounted premium, compiled.
+
+A bracketed Halley iteration on the out-of-the-money time value: it cannot leave the bracket, ends
+by step size, and answers with a status instead of a number when there is no answer. Which premium
+is fit to be implied from is decided in ``smile``; frames belong in ``greeks``.
+
+The equation b(x, s) = β (``black76.time_value``) is solved for s = σ√T in one of two forms, each
+nearly straight over its half and thus good for a few steps:
+
+* wing (z = x/s > 1):  (−ln(b/x))^(−1/2), since −ln b grows like x²/2s²;
+* body:                −ln(1 − b·exp(x/2)), linear in s near the money, s²/8 at large s.
+"""
+
+# ruff: noqa: PLR0917 - compiled kernels take their scalars by position.
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.black76 import (
+    compiled,
+    greeks_of_rows,
+    moneyness,
+    normal_density,
+    time_value,
+    value_over_vega,
+)
+from transforms.tenor import SETTLING_YEARS
+
+IV_STATUSES = (
+    "ok",
+    "below_intrinsic",
+    "above_bound",
+    "no_vega",
+    "settling",
+    "no_price",
+    "invalid",
+)
+OK, BELOW_INTRINSIC, ABOVE_BOUND, NO_VEGA, SETTLING, NO_PRICE, INVALID = range(7)
+
+UNKNOWN_RIGHT = -1
+
+_SQRT_2PI = math.sqrt(2.0 * math.pi)
+_EPSILON = float(np.finfo(np.float64).eps)
+_STEPS = 100
+# Halley's steps cube the error: a step this small leaves none.
+_SMALL_STEP = 1e-8
+# At this many standard deviations above the inflexion the value rounds to its upper bound.
+_WIDEST = 18.0
+
+
+@compiled
+def _wing_step(x: float, s: float, goal: float) -> tuple[float, float]:
+    """Halley step towards −ln(b/x) = goal and the sign of the residual; needs s ≤ x."""
+    z = x / s
+    t = 0.5 * s
+    over_vega = value_over_vega(z, t)
+    height = 0.5 * (z * z + t * t) - math.log(over_vega / (x * _SQRT_2PI))
+    slope = 1.0 / over_vega
+    residual = height**-0.5 - goal**-0.5
+    newton = -2.0 * residual * height * math.sqrt(height) / slope
+    curvature = 1.5 * slope / height + z * z / s - 0.5 * t - slope
+    return residual, newton / max(0.5, 1.0 + 0.5 * newton * curvature)
+
+
+@compiled
+def _body_step(x: float, s: float, goal: float) -> tuple[float, float]:
+    """Halley step towards −ln(1 − b·exp(x/2)) = goal and the residual."""
+    z = x / s
+    t = 0.5 * s
+    share = time_value(x, s) * math.exp(0.5 * x)
+    slope = normal_density(z - t) / (1.0 - share)
+    if share >= 1.0 or slope == 0.0:
+        return 1.0, -math.inf
+    residual = -math.log1p(-share) - goal
+    newton = -residual / slope
+    curvature = z * z / s - 0.5 * t + slope
+    return residual, newton / max(0.5, 1.0 + 0.5 * newton * curvature)
+
+
+@compiled
+def _start(x: float, beta: float, is_wing: bool) -> float:
+    """A first guess: the leading term in the wing; a straddle, or a tail, in the body."""
+    if is_wing:
+        return x / math.sqrt(-2.0 * math.log(beta))
+    straddle = _SQRT_2PI * (beta + 0.5 * x)
+    tail = math.sqrt(-2.0 * math.log1p(-beta * math.exp(0.5 * x)))
+    return min(straddle, tail + math.sqrt(tail * tail + 2.0 * x))
+
+
+@compiled
+def total_volatility(x: float, beta: float) -> float:
+    """Solve b(x, s) = β for s = σ√T, 0 < β < exp(−x/2), x = |ln(F/K)|; NaN if it cannot."""
+    border = min(x, math.sqrt(2.0 * x))
+    is_wing = x > 0.0 and beta < time_value(x, border)
+    low, high = (0.0, border) if is_wing else (border, border + _WIDEST)
+    goal = -math.log(beta / x) if is_wing else -math.log1p(-beta * math.exp(0.5 * x))
+    s = min(max(_start(x, beta, is_wing), low), high)
+    for _ in range(_STEPS):
+        residual, step = _wing_step(x, s, goal) if is_wing else _body_step(x, s, goal)
+        if abs(step) <= _SMALL_STEP * s:
+            return s + step
+        if residual > 0.0:
+            high = s
+        else:
+            low = s
+        s = s + step if low < s + step < high else 0.5 * (low + high)
+    return math.nan
+
+
+@compiled
+def _undiscounted_time_value(
+    premium: float, forward: float, strike: float, log_growth: float, is_call: bool
+) -> tuple[float, float]:
+    """Premium·exp(rT) less intrinsic value, and a bound of its rounding error; both ₹.
+
+    In the money the two nearly cancel, so the intrinsic value is first taken off the premium, both
+    with their rounding errors carried along, and the interest added after.
+    """
+    near, far = (forward, strike) if is_call else (strike, forward)
+    if near <= far:
+        return premium * math.exp(log_growth), 0.0
+    gap, gap_error = _difference(near, far)
+    excess, excess_error = _difference(premium, gap)
+    interest = premium * math.expm1(log_growth)
+    return excess + (interest + (excess_error - gap_error)), 2.0 * _EPSILON * abs(interest)
+
+
+@compiled
+def _difference(a: float, b: float) -> tuple[float, float]:
+    """a − b and what rounding took from it (D. Knuth, TAOCP vol. 2, 4.2.2)."""
+    difference = a - b
+    back = difference - a
+    return difference, (a - (difference - back)) - (b + back)
+
+
+@compiled
+def implied_volatility(
+    premium: float, forward: float, strike: float, years: float, rate: float, right: int
+) -> tuple[float, int]:
+    """Volatility (fraction per √year) and its status, an index into ``IV_STATUSES``.
+
+    Args:
+        premium: discounted, ₹; NaN if there is none.
+        forward, strike: ₹.
+        years: to settlement; below one minute the contract is settling.
+        rate: continuous, per year.
+        right: 1 call, 0 put, ``UNKNOWN_RIGHT`` if not known.
+
+    The volatility is NaN unless the status is ``ok``. No input raises.
+    """
+    usable = 0.0 < forward < math.inf and 0.0 < strike < math.inf and math.isfinite(rate)
+    if not usable or right < 0 or not math.isfinite(years):
+        return math.nan, INVALID
+    if years < SETTLING_YEARS:
+        return math.nan, SETTLING
+    if math.isnan(premium):
+        return math.nan, NO_PRICE
+    if premium < 0.0 or math.isinf(premium):
+        return math.nan, INVALID
+    value, noise = _undiscounted_time_value(premium, forward, strike, rate * years, right == 1)
+    return _from_time_value(value, noise, forward, strike, years)
+
+
+@compiled
+def _from_time_value(
+    value: float, noise: float, forward: float, strike: float, years: float
+) -> tuple[float, int]:
+    if value < -noise:
+        return math.nan, BELOW_INTRINSIC
+    beta = value / math.sqrt(forward) / math.sqrt(strike)
+    if value <= noise or beta <= 0.0:
+        return math.nan, NO_VEGA
+    x = abs(moneyness(forward, strike))
+    if not beta * math.exp(0.5 * x) < 1.0 - _EPSILON:
+        return math.nan, ABOVE_BOUND
+    s = total_volatility(x, beta)
+    return s / math.sqrt(years), OK if s > 0.0 else NO_VEGA
+
+
+@compiled
+def implied_volatility_of_rows(
+    premium: NDArray[np.float64],
+    forward: NDArray[np.float64],
+    strike: NDArray[np.float64],
+    years: NDArray[np.float64],
+    rate: NDArray[np.float64],
+    right: NDArray[np.int8],
+) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+    """``implied_volatility`` of each row; one bad row never touches another."""
+    volatility = np.empty(len(premium))
+    status = np.empty(len(premium), dtype=np.int8)
+    for i in range(len(premium)):
+        volatility[i], status[i] = implied_volatility(
+            premium[i], forward[i], strike[i], years[i], rate[i], right[i]
+        )
+    return volatility, status
+
+
+def warm() -> None:
+    """Compile every kernel once and leave it in the cache, so that no live path compiles.
+
+    Called when the environment is installed; takes seconds the first time, then nothing.
+    """
+    one = np.ones(1)
+    implied_volatility_of_rows(0.1 * one, one, one, one, 0.0 * one, np.ones(1, dtype=np.int8))
+    greeks_of_rows(one, one, one, 0.0 * one, one, np.ones(1, dtype=np.bool_))
