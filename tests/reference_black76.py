@@ -26,7 +26,7 @@ def precise_cdf(h: Decimal) -> Decimal:
     return Decimal("0.5") + total * (-h * h / 2).exp() / (2 * PI).sqrt()
 
 
-def precise_price(
+def precise_price(  # noqa: PLR0917 - the kernels' own order
     forward: float, strike: float, years: float, rate: float, volatility: float, is_call: bool
 ) -> Decimal:
     """Discounted Black-76 value of the stored floats, ₹, exact to some 60 digits."""

@@ -88,11 +88,12 @@ def quotes_of(
 ) -> pl.DataFrame:
     """The chain of a truth as a ``QUOTES`` frame, quoted around its exact price."""
     rows = [
-        _row(truth, as_of, strike, is_call, half_spread, open_interest)
+        _row(truth, strike, is_call, as_of) | _book(truth, strike, is_call, as_of, half_spread)
         for strike in truth.strikes
         for is_call in (True, False)
     ]
-    return QUOTES.conform(pl.DataFrame(rows, infer_schema_length=None))
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    return QUOTES.conform(frame.with_columns(open_interest_units=pl.lit(open_interest)))
 
 
 @st.composite
@@ -115,23 +116,19 @@ def chains(draw: st.DrawFn) -> pl.DataFrame:
     )
 
 
-def _row(
-    truth: Truth,
-    as_of: datetime,
-    strike: float,
-    is_call: bool,
-    half_spread: float,
-    open_interest: float | None,
-) -> dict[str, object]:
-    settles_at = RULES.settlement_at(truth.expiry)
-    value = black76.price(
+def exact_value(truth: Truth, strike: float, is_call: bool, as_of: datetime) -> float:
+    """Discounted value of a leg of the truth, ₹."""
+    return black76.price(
         truth.forward,
         strike,
-        years_between(as_of, settles_at),
+        years_between(as_of, RULES.settlement_at(truth.expiry)),
         RULES.rate(as_of.date()),
         truth.smile(strike),
         is_call,
     )
+
+
+def _row(truth: Truth, strike: float, is_call: bool, as_of: datetime) -> dict[str, object]:
     right = Right.CALL if is_call else Right.PUT
     contract_id = str(Contract(truth.symbol, Kind.OPTION, truth.expiry, strike, right))
     return {
@@ -143,18 +140,25 @@ def _row(
         "broker_key": contract_id,
         "exchange": "NSE",
         "lot_size_units": 65,
-        "bid_price": value - half_spread if value > half_spread else None,
-        "bid_quantity_units": 65,
-        "ask_price": value + half_spread,
-        "ask_quantity_units": 65,
-        "last_price": value if value > TICK else None,
         "previous_close_price": None,
         "volume_units": 130,
-        "open_interest_units": open_interest,
         "previous_open_interest_units": None,
         "spot": truth.spot,
         "vendor_implied_volatility": None,
         "vendor_delta": None,
         "quoted_at": as_of - timedelta(seconds=1),
         "source": "live",
+    }
+
+
+def _book(
+    truth: Truth, strike: float, is_call: bool, as_of: datetime, half_spread: float
+) -> dict[str, object]:
+    value = exact_value(truth, strike, is_call, as_of)
+    return {
+        "bid_price": value - half_spread if value > half_spread else None,
+        "bid_quantity_units": 65,
+        "ask_price": value + half_spread,
+        "ask_quantity_units": 65,
+        "last_price": value if value > TICK else None,
     }

@@ -72,8 +72,9 @@ def greeks_at(frame: pl.DataFrame) -> pl.DataFrame:
 def _floats(frame: pl.DataFrame, names: Sequence[str]) -> list[NDArray[np.float64]]:
     _require(frame, (*names, "is_call"))
     try:
-        # A null becomes NaN: the kernels answer both with a status.
-        return [frame[name].cast(pl.Float64).to_numpy() for name in names]
+        # A null becomes NaN, which the kernels answer with a status. Always writable memory: for
+        # read-only arrays, which Polars lends where it can, they would compile once more.
+        return [frame[name].cast(pl.Float64).to_numpy(writable=True) for name in names]
     except pl.exceptions.PolarsError as error:
         raise SchemaMismatch(f"columns {list(names)} must be numeric: {error}") from error
 
@@ -83,7 +84,7 @@ def _rights(frame: pl.DataFrame) -> NDArray[np.int8]:
         codes = frame["is_call"].cast(pl.Boolean).cast(pl.Int8).fill_null(UNKNOWN_RIGHT)
     except pl.exceptions.PolarsError as error:
         raise SchemaMismatch(f"column is_call must be boolean: {error}") from error
-    return codes.to_numpy()
+    return codes.to_numpy(writable=True)
 
 
 def _require(frame: pl.DataFrame, names: Sequence[str]) -> None:
