@@ -108,7 +108,7 @@ PRICING = (
     Column("iv_status", _TEXT, "", "ok, or why there is none", True),
     Column("delta_forward", _FLOAT, "per ₹1 of forward", "discounted delta"),
     Column("gamma_forward", _FLOAT, "per ₹1 of forward", "discounted gamma"),
-    Column("theta_per_day", _FLOAT, "₹ per calendar day", "time decay, spot unchanged"),
+    Column("theta_per_day", _FLOAT, "₹ per calendar day", "time decay, forward unchanged"),
     Column("vega_per_vol_point", _FLOAT, "₹ per 0.01", "change per volatility point"),
     Column("rho_per_percent", _FLOAT, "₹ per 0.01", "change per 1 % of rate"),
 )
@@ -218,6 +218,19 @@ TICK_BARS = Schema(
         Column("last_tick_at", INSTANT, "UTC", "exchange time of the last tick"),
         Column("gap_count", _INT, "", "feed gaps that touch the window", True),
         Column("gap_seconds", _FLOAT, "s", "seconds of the window without a feed", True),
+    ),
+)
+
+VIOLATIONS = Schema(
+    "violations",
+    "one row per broken data-quality rule and place",
+    (
+        Column("rule", _TEXT, "", "the rule's number, e.g. Q07", True),
+        Column("severity", _TEXT, "", "E blocks publication, W marks", True),
+        Column("symbol", _TEXT, "", "underlying's symbol", True),
+        Column("expiry", pl.Date, "exchange date", "null if the whole symbol is meant"),
+        Column("strike", _FLOAT, "₹", "null if the whole expiry is meant"),
+        Column("detail", _TEXT, "", "what was found and the cheapest explanation", True),
     ),
 )
 
