@@ -1,0 +1,182 @@
+"""The budget: no window ever holds more calls than its limit, across threads and processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from array import array
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokers.budget import (
+    UPSTOX_LIMITS,
+    Budget,
+    Limit,
+    Usage,
+    recent_calls,
+    seconds_to_wait,
+)
+from market.errors import ConfigurationError, RateLimited
+
+ROOT = Path(__file__).resolve().parents[2]
+EPOCH = 1.8e9
+
+limits = st.lists(
+    st.builds(Limit, st.integers(1, 5), st.sampled_from([1, 3, 10, 60])), min_size=1, max_size=3
+)
+pauses = st.lists(st.floats(0, 5) | st.just(0.0), max_size=40)
+
+
+@dataclass
+class FakeTime:
+    """A clock that only sleeping and idling move."""
+
+    now: float = EPOCH
+    slept: list[float] = field(default_factory=list)
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def _holds(calls: Sequence[float], limit: Limit, tolerance: float = 1e-6) -> bool:
+    """Any ``limit.calls`` + 1 calls in a row span at least the window."""
+    spans = zip(calls, calls[limit.calls :], strict=False)
+    return all(later - earlier >= limit.seconds - tolerance for earlier, later in spans)
+
+
+@given(limits, pauses)
+def test_rule_never_allows_more_than_n_in_any_window(
+    limits: list[Limit], pauses: list[float]
+) -> None:
+    """However calls are spread, waiting as told keeps every limit, and no more than that."""
+    now = EPOCH
+    calls: list[float] = []
+    for pause in pauses:
+        now += pause
+        wait = seconds_to_wait(now, calls, limits)
+        if wait > 0:
+            early = now + wait * 0.999
+            assert not all(_holds([*calls, early], limit) for limit in limits)
+        now += wait
+        calls.append(now)
+    assert all(_holds(calls, limit) for limit in limits)
+
+
+@given(st.lists(st.floats(EPOCH - 1e4, EPOCH + 1e4), max_size=30), limits)
+def test_wrong_clock_delays_by_one_window_at_most(calls: list[float], limits: list[Limit]) -> None:
+    """Call times in the future (the clock was set back) cannot stop a program for hours."""
+    counted = recent_calls(EPOCH, calls, limits)
+    longest = max(limit.seconds for limit in limits)
+    assert counted == sorted(counted)
+    assert all(EPOCH - longest < call <= EPOCH for call in counted)
+    assert seconds_to_wait(EPOCH, counted, limits) <= longest + 1e-6
+
+
+@given(limits, st.lists(st.floats(0, 5), min_size=1, max_size=25))
+def test_budget_waits_as_the_rule_says(
+    tmp_path_factory: pytest.TempPathFactory, limits: list[Limit], pauses: list[float]
+) -> None:
+    """Through the file, too, every window holds."""
+    time = FakeTime()
+    path = tmp_path_factory.mktemp("budget") / "calls"
+    made: list[float] = []
+    for pause in pauses:
+        time.now += pause
+        Budget(path, limits, clock=time.clock, sleep=time.sleep).acquire()
+        made.append(time.now)
+    assert all(_holds(made, limit) for limit in limits)
+
+
+def test_usage_counts_each_window(tmp_path: Path) -> None:
+    """Each limit tells what is spent of it; time frees it again."""
+    time = FakeTime()
+    budget = Budget(tmp_path / "new" / "calls", clock=time.clock, sleep=time.sleep)
+    for _ in range(3):
+        budget.acquire()
+    time.now += 2
+    budget.acquire()
+    assert budget.usage() == (Usage(1, 1, 50), Usage(60, 4, 500), Usage(1800, 4, 2000))
+    time.now += 1800
+    assert [usage.used for usage in budget.usage()] == [0, 0, 0]
+
+
+def test_the_half_hour_binds(tmp_path: Path) -> None:
+    """Called without pause, the broker's limits give 2000 calls, then a wait for the half hour."""
+    time = FakeTime()
+    budget = Budget(tmp_path / "calls", UPSTOX_LIMITS, clock=time.clock, sleep=time.sleep)
+    for _ in range(2000):
+        budget.acquire()
+    assert time.now - EPOCH == pytest.approx(3 * 60 + 9, abs=1)
+    budget.acquire()
+    assert time.now - EPOCH == pytest.approx(1800, abs=1e-3)
+
+
+def test_impatience_is_an_error_at_once(tmp_path: Path) -> None:
+    """A caller with a deadline learns in time what is spent and until when."""
+    time = FakeTime()
+    budget = Budget(tmp_path / "calls", [Limit(1, 100)], clock=time.clock, sleep=time.sleep)
+    budget.acquire(patience_seconds=0)
+    with pytest.raises(RateLimited, match=r"1 of 1 in 100 s.*100 s"):
+        budget.acquire(patience_seconds=99)
+    assert time.slept == []
+    budget.acquire(patience_seconds=100)
+
+
+def test_torn_file_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    """A process killed while writing costs at most its own call."""
+    time = FakeTime()
+    path = tmp_path / "calls"
+    budget = Budget(path, [Limit(5, 100)], clock=time.clock, sleep=time.sleep)
+    budget.acquire()
+    with path.open("ab") as file:
+        file.write(b"\x01\x02\x03")
+    assert budget.usage()[0].used == 1
+    budget.acquire()
+    assert budget.usage()[0].used == 2
+
+
+def test_unusable_file_names_the_remedy(tmp_path: Path) -> None:
+    """A home folder that is a file is the user's to repair."""
+    (tmp_path / "home").write_text("")
+    with pytest.raises(ConfigurationError, match="home folder"):
+        Budget(tmp_path / "home" / "calls").acquire()
+
+
+SHARED_LIMIT = Limit(5, 0.25)
+# The wide limit makes the file remember every call of the test, so that all can be judged.
+SHARED = (SHARED_LIMIT, Limit(10_000, 3600))
+CALLER = """
+import sys
+from pathlib import Path
+from brokers.budget import Budget, Limit
+budget = Budget(Path(sys.argv[1]), [Limit(5, 0.25), Limit(10_000, 3600)])
+for _ in range(12):
+    budget.acquire()
+"""
+
+
+def test_processes_and_threads_share_one_budget(tmp_path: Path) -> None:
+    """Two processes and two threads together keep the limit that one would have to keep."""
+    path = tmp_path / "calls"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", CALLER, str(path)], cwd=ROOT) for _ in range(2)
+    ]
+    ours = Budget(path, SHARED)
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(24):
+            pool.submit(ours.acquire)
+    assert [process.wait(60) for process in processes] == [0, 0]
+    calls = array("d", path.read_bytes()).tolist()
+    assert len(calls) == 48
+    assert _holds(calls, SHARED_LIMIT)

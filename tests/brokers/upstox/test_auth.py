@@ -1,0 +1,91 @@
+"""The token: read locally, refused early with a remedy, never shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokers.interface import Secret
+from brokers.upstox.auth import StaticToken, TokenKind, read_claims
+from market.errors import AuthenticationError
+
+NOW = datetime(2026, 6, 10, 9, 0, tzinfo=UTC)
+# 2026-06-11 03:30 IST, as the documentation's sample has it.
+DIES_AT = datetime.fromtimestamp(1781128800, UTC)
+KEY = "a key that nobody but the broker has, long enough"
+
+
+def _minted(**claims: object) -> Secret:
+    return Secret(jwt.encode({"sub": "AB1234", "iss": "udapi-gateway-service", **claims}, KEY))
+
+
+def _login(expires_at: datetime = DIES_AT) -> Secret:
+    return _minted(iat=int(NOW.timestamp()), exp=int(expires_at.timestamp()), isPlusPlan=True)
+
+
+def test_living_token_is_handed_out() -> None:
+    """Until its last second the token is the token, and tells when it dies."""
+    secret = _login()
+    for now in (NOW, DIES_AT - timedelta(seconds=1)):
+        tokens = StaticToken(secret, lambda now=now: now)
+        assert tokens.token() is secret
+        assert tokens.expires_at() == DIES_AT
+
+
+def test_missing_token_names_setting_and_demo() -> None:
+    """Whoever starts without a token learns what to set, or how to do without."""
+    for secret in (None, Secret("")):
+        tokens = StaticToken(secret, lambda: NOW)
+        with pytest.raises(AuthenticationError, match=r"UPSTOX_ACCESS_TOKEN.*demo"):
+            tokens.token()
+        assert tokens.expires_at() is None
+
+
+def test_expired_token_says_when_in_india_and_how_to_renew() -> None:
+    """The message has the wall time the user lives by, the remedy, and not the token."""
+    secret = _login()
+    with pytest.raises(AuthenticationError, match=r"expired at 2026-06-11 03:30 IST") as caught:
+        StaticToken(secret, lambda: DIES_AT).token()
+    assert "Analytics Token" in str(caught.value)
+    assert secret.reveal() not in str(caught.value)
+
+
+def test_kinds() -> None:
+    """Login tokens live for hours, analytics tokens for a year; an extended one says so."""
+    issued, year = int(NOW.timestamp()), int((NOW + timedelta(days=365)).timestamp())
+    assert read_claims(_login()).kind is TokenKind.LOGIN
+    assert read_claims(_minted(iat=issued, exp=year)).kind is TokenKind.ANALYTICS
+    assert read_claims(_minted(iat=issued, exp=year, isExtended=True)).kind is TokenKind.EXTENDED
+    assert read_claims(_login()).is_plus is True
+    assert read_claims(_minted(iat=issued, exp=year)).is_plus is None
+
+
+def test_token_that_is_no_jwt_is_left_to_the_broker() -> None:
+    """What cannot be read locally is not refused locally."""
+    tokens = StaticToken(Secret("opaque-token"), lambda: NOW)
+    assert tokens.token().reveal() == "opaque-token"
+    assert tokens.claims.kind is TokenKind.OPAQUE
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["iat", "isPlusPlan", "isExtended", "jti"]),
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    ),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+)
+def test_odd_claims_never_break(claims: dict[str, object], exp: object) -> None:
+    """A token with any claims is read or left opaque."""
+    secret = Secret(jwt.encode({**claims, "exp": exp}, KEY))
+    read = read_claims(secret)
+    assert read.expires_at is None or read.expires_at.tzinfo is UTC
+
+
+@given(st.text())
+def test_any_text_never_breaks(text: str) -> None:
+    """Whatever was pasted into the setting."""
+    assert read_claims(Secret(text)).kind is TokenKind.OPAQUE
