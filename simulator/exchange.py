@@ -24,7 +24,7 @@ from simulator.timetable import Shown, Timetable, epoch_ms
 from simulator.universe import Listing, list_day
 
 _BAR_SAMPLE_MS = 15_000
-_RANGE_SAMPLE_MS = 1_800_000
+_RANGE_SAMPLE_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,14 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Open, high, low and close of each row, ₹, and the bar's start, epoch ms."""
+    """Open, high, low and close of each row, ₹, its volume, and the bar's start, epoch ms."""
 
     starts_ms: int
     open: Floats
     high: Floats
     low: Floats
     close: Floats
+    volume_units: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,10 @@ class Market:
         """Everything listed on the IST date of ``instant``."""
         return self._list(instant.astimezone(IST).date())
 
+    def listing_of(self, day: date) -> Listing:
+        """Everything listed on ``day``."""
+        return self._list(day)
+
     def truth(self, instant: datetime) -> Truth:
         """The true state; prices not rounded, volatility as the surface has it."""
         listing, shown = self.listing(instant), self.shown(instant)
@@ -138,7 +143,7 @@ class Market:
         return self._bars(instant, rows, np.arange(end - 60_000, end + 1, _BAR_SAMPLE_MS))
 
     def day_bars(self, instant: datetime, rows: Ints) -> Bars:
-        """The day so far, from last prices half an hour apart and the present one."""
+        """The day so far, from last prices an hour apart and the present one."""
         shown = self.shown(instant)
         grid = np.arange(shown.opened_ms, shown.at_ms, _RANGE_SAMPLE_MS)
         return self._bars(instant, rows, np.append(grid, shown.at_ms))
@@ -151,7 +156,15 @@ class Market:
         state = self._state(listing, many, changed.astype(np.float64))
         _, _, last = self._prices(listing, many, changed, state, pace)
         table = last.reshape(moments_ms.size, rows.size)
-        return Bars(int(moments_ms[0]), table[0], table.max(0), table.min(0), table[-1])
+        traded = self._volume(listing, many, changed, shown, pace).reshape(table.shape)
+        return Bars(
+            starts_ms=int(moments_ms[0]),
+            open=table[0],
+            high=table.max(0),
+            low=table.min(0),
+            close=table[-1],
+            volume_units=traded[-1] - traded[0],
+        )
 
     def _quotes_at(self, listing: Listing, rows: Ints, changed: Ints, shown: Shown) -> Quotes:
         day = self._day(listing.day, shown.trading_day, shown.opened_ms)
@@ -159,8 +172,7 @@ class Market:
         at_ms = changed.astype(np.float64)
         state = self._state(listing, rows, at_ms)
         bid, ask, last = self._prices(listing, rows, changed, state, day.pace)
-        rates = day.pace.lots_per_ms[rows]
-        volume = liquidity.volume_units(streams, rates, lots, changed - shown.opened_ms)
+        volume = self._volume(listing, rows, changed, shown, day.pace)
         return Quotes(
             rows=rows,
             changed_ms=changed,
@@ -195,6 +207,13 @@ class Market:
         is_index = listing.is_index[rows]
         last = np.where(is_index, quotes.round_to_tick(price), last)
         return np.where(is_index, 0.0, bid), np.where(is_index, 0.0, ask), last
+
+    def _volume(
+        self, listing: Listing, rows: Ints, changed: Ints, shown: Shown, pace: Pace
+    ) -> Ints:
+        elapsed_ms = changed - shown.opened_ms
+        rates, lots = pace.lots_per_ms[rows], listing.lot_units[rows]
+        return liquidity.volume_units(listing.streams[rows], rates, lots, elapsed_ms)
 
     def _state(self, listing: Listing, rows: Ints, at_ms: Floats) -> State:
         return self._dynamics.state(listing, rows, at_ms, self.rules.rate(listing.day))

@@ -42,6 +42,10 @@ class Listed:
     def is_derivative(self) -> bool:
         return self.contract.expiry is not None
 
+    @property
+    def is_index(self) -> bool:
+        return self.contract.kind is Kind.INDEX
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -102,7 +106,7 @@ def _as_arrays(
         symbol_index=np.array([place[row.symbol] for row in rows], np.int64),
         strike=np.array([np.nan if c.strike is None else c.strike for c in contracts]),
         sign=np.array([signs[c.right] for c in contracts]),
-        is_index=np.array([c.kind is Kind.INDEX for c in contracts], np.bool_),
+        is_index=np.array([row.is_index for row in rows], np.bool_),
         settles_ms=np.array([_settles_ms(c.expiry, rules) for c in contracts], np.int64),
         lot_units=np.array([row.lot_units for row in rows], np.int64),
         streams=np.array([stream(seed, "row", c) for c in contracts], np.uint64),

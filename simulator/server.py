@@ -1,0 +1,136 @@
+"""The simulated exchange as a server: everything put together on one port.
+
+Configuration, start and orderly stop. What is served stands in ``rest``, ``socket`` and
+``console``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import structlog
+from aiohttp import web
+
+from market.rules import rules_for
+from simulator import rest
+from simulator.access import BROKER_LIMITS, Gate, Limit
+from simulator.console import CONSOLE_PATH, Console
+from simulator.exchange import Market
+from simulator.faults import Control
+from simulator.socket import Cadence, SocketServer
+
+_LOG = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorConfig:
+    """How to run the simulated exchange.
+
+    Attributes:
+        port: 0 for any free one.
+        session: ``nse`` keeps the exchange's hours, ``always`` never closes.
+        symbols: underlyings to list; None for all.
+        limits: rate limits per user; empty switches them off.
+        max_sockets: connections of one user at a time; 2 on the broker's normal plan, 5 on Plus.
+        frame_seconds, ping_seconds: time between frames and between pings of a socket.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    seed: int = 7
+    session: Literal["always", "nse"] = "always"
+    symbols: tuple[str, ...] | None = None
+    limits: tuple[Limit, ...] = BROKER_LIMITS
+    max_sockets: int = 5
+    frame_seconds: float = 0.2
+    ping_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that listens.
+
+    Attributes:
+        url: base address of REST, instrument master and control.
+        market: the market behind it, with its truth.
+        control: the fault switches; safe to use from any thread.
+    """
+
+    host: str
+    port: int
+    market: Market
+    control: Control
+
+    @property
+    def url(self) -> str:
+        """Where clients point their REST and assets addresses."""
+        return f"http://{self.host}:{self.port}"
+
+
+@asynccontextmanager
+async def serve(config: SimulatorConfig, clock: Callable[[], datetime]) -> AsyncIterator[Running]:
+    """Serve while the context is open.
+
+    Args:
+        clock: the exchange's time, aware; may run fast or stand still.
+
+    Raises:
+        ConfigurationError: for a symbol that the exchange does not list.
+        OSError: if the port is taken.
+    """
+    market = Market(config.seed, rules_for(config.session), config.symbols)
+    loop = asyncio.get_running_loop()
+    control = Control(loop)
+    gate = Gate(clock, loop.time, config.limits, config.max_sockets)
+    runner = web.AppRunner(_application(config, market, clock, gate, control), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, config.host, config.port, shutdown_timeout=1.0)
+        await site.start()
+        running = Running(config.host, _port(runner), market, control)
+        _LOG.info("simulator_listening", url=running.url, seed=config.seed, session=config.session)
+        yield running
+    finally:
+        control.resume()
+        await asyncio.gather(*(line.close(1001) for line in tuple(control.lines)))
+        await runner.cleanup()
+
+
+def _application(
+    config: SimulatorConfig,
+    market: Market,
+    clock: Callable[[], datetime],
+    gate: Gate,
+    control: Control,
+) -> web.Application:
+    cadence = Cadence(config.frame_seconds, config.ping_seconds)
+    sockets = SocketServer(market, clock, gate, control, cadence)
+    handlers = rest.Rest(market, clock, gate, control, sockets)
+    app = web.Application(middlewares=[_hang_while_paused(control)])
+    app.add_routes(handlers.routes())
+    app.add_routes(sockets.routes())
+    app.add_routes(Console(market, clock, control).routes())
+    app.router.add_route("*", "/{path:.*}", rest.not_routed)
+    return app
+
+
+def _hang_while_paused(control: Control) -> Any:
+    @web.middleware
+    async def hang(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if not request.path.startswith(CONSOLE_PATH):
+            await control.until_running()
+        return await handler(request)
+
+    return hang
+
+
+def _port(runner: web.AppRunner) -> int:
+    port: int = runner.addresses[0][1]
+    return port
