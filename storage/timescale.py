@@ -75,6 +75,7 @@ def connect(dsn: str, *, autocommit: bool = False) -> Iterator[psycopg.Connectio
         reaching(dsn),
         psycopg.connect(dsn, autocommit=autocommit, connect_timeout=CONNECT_SECONDS) as connection,
     ):
+        _speak_utc(connection)
         yield connection
 
 
@@ -157,6 +158,13 @@ def _with_database(dsn: str, name: str) -> str:
     if "://" not in dsn:
         return make_conninfo(dsn, dbname=name)
     return urlsplit(dsn)._replace(path="/" + quote(name, safe="")).geturl()
+
+
+def _speak_utc(connection: psycopg.Connection) -> None:
+    """Instants come back in the session's zone, and a server may have any."""
+    if connection.info.parameter_status("TimeZone") not in {"UTC", "Etc/UTC"}:
+        with connection.transaction():
+            connection.execute("SET TIME ZONE 'UTC'")
 
 
 def _ping(dsn: str) -> None:
