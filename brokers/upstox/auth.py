@@ -7,6 +7,7 @@ a token by login does not belong here yet, nor does putting it into a request (`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,8 @@ _RENEWAL = (
     "make a new one in the broker's developer console (an Analytics Token is free, read-only and "
     "lasts a year; a login token always dies at 03:30 IST) and set UPSTOX_ACCESS_TOKEN to it"
 )
+# What an Authorization header can carry: visible ASCII.
+_TOKEN_TEXT = re.compile(r"[!-~]+")
 # A login token lives less than a day; anything longer is one of the year-long kinds.
 _LONGEST_LOGIN = timedelta(days=2)
 
@@ -60,7 +63,8 @@ class StaticToken:
     """
 
     def __init__(self, secret: Secret | None, now: Callable[[], datetime]) -> None:
-        self._secret = secret
+        # A newline at the end comes along with most ways of pasting or reading a file.
+        self._secret = Secret(secret.reveal().strip()) if secret else None
         self._now = now
 
     @cached_property
@@ -72,12 +76,16 @@ class StaticToken:
         """The token.
 
         Raises:
-            AuthenticationError: if none is set, or its time is over.
+            AuthenticationError: if none is set, it cannot be a token, or its time is over.
         """
         if not self._secret:
             raise AuthenticationError(
                 "no access token: set UPSTOX_ACCESS_TOKEN to the broker's access or analytics "
                 "token, or run the demo, which needs none"
+            )
+        if not _TOKEN_TEXT.fullmatch(self._secret.reveal()):
+            raise AuthenticationError(
+                "UPSTOX_ACCESS_TOKEN holds blanks or signs that no token has: copy it again"
             )
         expires_at = self.claims.expires_at
         if expires_at and expires_at <= self._now():

@@ -32,13 +32,13 @@ def test_living_token_is_handed_out() -> None:
     secret = _login()
     for now in (NOW, DIES_AT - timedelta(seconds=1)):
         tokens = StaticToken(secret, lambda now=now: now)
-        assert tokens.token() is secret
+        assert tokens.token().reveal() == secret.reveal()
         assert tokens.expires_at() == DIES_AT
 
 
 def test_missing_token_names_setting_and_demo() -> None:
     """Whoever starts without a token learns what to set, or how to do without."""
-    for secret in (None, Secret("")):
+    for secret in (None, Secret(""), Secret(" ")):
         tokens = StaticToken(secret, lambda: NOW)
         with pytest.raises(AuthenticationError, match=r"UPSTOX_ACCESS_TOKEN.*demo"):
             tokens.token()
@@ -52,6 +52,19 @@ def test_expired_token_says_when_in_india_and_how_to_renew() -> None:
         StaticToken(secret, lambda: DIES_AT).token()
     assert "Analytics Token" in str(caught.value)
     assert secret.reveal() not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["two words", "tok\nen", "schlüssel", "…"])
+def test_what_no_header_can_carry_is_refused(text: str) -> None:
+    """A copying mistake is told as such, and not as a failing network."""
+    with pytest.raises(AuthenticationError, match="copy it again") as caught:
+        StaticToken(Secret(text), lambda: NOW).token()
+    assert text not in str(caught.value)
+
+
+def test_blanks_around_are_forgiven() -> None:
+    """A newline comes along with most ways of pasting."""
+    assert StaticToken(Secret(" token\n"), lambda: NOW).token().reveal() == "token"
 
 
 def test_kinds() -> None:
