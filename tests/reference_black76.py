@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from decimal import Decimal, localcontext
 
+from tests.strategies import Option
+
 PI = Decimal(
     "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534"
 )
@@ -26,13 +28,12 @@ def precise_cdf(h: Decimal) -> Decimal:
     return Decimal("0.5") + total * (-h * h / 2).exp() / (2 * PI).sqrt()
 
 
-def precise_price(  # noqa: PLR0917 - the kernels' own order
-    forward: float, strike: float, years: float, rate: float, volatility: float, is_call: bool
-) -> Decimal:
+def precise_price(option: Option) -> Decimal:
     """Discounted Black-76 value of the stored floats, ₹, exact to some 60 digits."""
+    *terms, is_call = option
     with localcontext() as context:
         context.prec = 130
-        f, k, t, r, v = map(Decimal, (forward, strike, years, rate, volatility))
+        f, k, t, r, v = map(Decimal, terms)
         s = v * t.sqrt()
         d1 = (f / k).ln() / s + s / 2
         sign = 1 if is_call else -1

@@ -5,8 +5,10 @@ A chain is priced from a known forward and smile, so every test that draws one k
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 import polars as pl
 from hypothesis import strategies as st
@@ -24,9 +26,37 @@ TICK = RULES.tick_rupees()
 
 symbols = st.from_regex(r"[A-Z][A-Z0-9&-]{0,11}", fullmatch=True)
 strikes = st.integers(1, 20_000_000).map(lambda hundredths: hundredths / 100)
-volatilities = st.floats(0.01, 4.0)
-rates = st.floats(-0.02, 0.12)
-years = st.floats(1 / 525_600, 3.0)
+
+
+class Option(NamedTuple):
+    """The terms of one option in the kernels' order; ₹, years, fractions."""
+
+    forward: float
+    strike: float
+    years: float
+    rate: float
+    volatility: float
+    is_call: bool
+
+    @property
+    def is_out_of_the_money(self) -> bool:
+        """Whether all of its price is time value."""
+        return self.is_call == (self.strike >= self.forward)
+
+
+@st.composite
+def options(
+    draw: st.DrawFn,
+    deviations: float = 8.0,
+    volatility: tuple[float, float] = (0.01, 4.0),
+    years: tuple[float, float] = (1 / 525_600, 3.0),
+) -> Option:
+    """Any option whose strike is so many standard deviations from the forward, at most."""
+    forward, sigma = draw(st.floats(50.0, 100_000.0)), draw(st.floats(*volatility))
+    left = draw(st.floats(*years))
+    away = draw(st.floats(-deviations, deviations)) * sigma * math.sqrt(left)
+    rate, is_call = draw(st.floats(-0.02, 0.12)), draw(st.booleans())
+    return Option(forward, forward * math.exp(away), left, rate, sigma, is_call)
 
 
 @st.composite

@@ -1,0 +1,177 @@
+"""Black-76: published values, exact arithmetic, limits and laws."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.reference_black76 import precise_price
+from tests.strategies import Option, options
+from transforms import black76
+
+OraclePath = Callable[[str], Path]
+
+
+def cases(oracle_path: OraclePath, fn: str) -> list[dict[str, object]]:
+    """The published cases of one kind."""
+    return [c for c in json.loads(oracle_path("oracles.json").read_text()) if c["fn"] == fn]
+
+
+def forward_of(case: dict[str, object]) -> float:
+    """A case's forward: given, or spot with its carry, F = S·exp((r − q)T)."""
+    if "F" in case:
+        return float(case["F"])
+    return float(case["S"]) * math.exp((case["r"] - case["q"]) * case["T"])
+
+
+@pytest.mark.parametrize("fn", ["bsm_price", "black76_price"])
+def test_published_prices(oracle_path: OraclePath, fn: str) -> None:
+    """Haug's, Hull's and the libraries' prices are met to the digits that they print."""
+    found = cases(oracle_path, fn)
+    assert found
+    for case in found:
+        value = black76.price(
+            forward_of(case), case["K"], case["T"], case["r"], case["vol"], case["type"] == "c"
+        )
+        assert value == pytest.approx(case["expect"], abs=case["tol"]), case["id"]
+
+
+def test_published_distances(oracle_path: OraclePath) -> None:
+    """Hull's d1."""
+    for case in cases(oracle_path, "d1"):
+        value = black76.first_distance(forward_of(case), case["K"], case["T"], case["vol"])
+        assert value == pytest.approx(case["expect"], abs=case["tol"]), case["id"]
+
+
+def test_published_deltas_and_gammas(oracle_path: OraclePath) -> None:
+    """Spot Greeks from ours by the chain rule: Δ_S = Δ_F·F/S, Γ_S = Γ_F·(F/S)²."""
+    for case in cases(oracle_path, "delta"):
+        forward = forward_of(case)
+        value = black76.delta(
+            forward, case["K"], case["T"], case["r"], case["vol"], case["type"] == "c"
+        )
+        spot_delta = value * forward / case["S"]
+        assert spot_delta == pytest.approx(case["expect"], abs=case["tol"]), case["id"]
+    for case in cases(oracle_path, "gamma"):
+        forward = forward_of(case)
+        value = black76.gamma(forward, case["K"], case["T"], case["r"], case["vol"])
+        spot_gamma = value * (forward / case["S"]) ** 2
+        assert spot_gamma == pytest.approx(case["expect"], abs=case["tol"]), case["id"]
+
+
+def test_published_thetas(oracle_path: OraclePath) -> None:
+    """With spot unchanged the forward decays: Θ_S = Θ_F − (r − q)·F·Δ_F."""
+    for case in cases(oracle_path, "theta_per_year"):
+        forward = forward_of(case)
+        terms = (forward, case["K"], case["T"], case["r"], case["vol"], case["type"] == "c")
+        carry = (case["r"] - case["q"]) * forward * black76.delta(*terms)
+        assert black76.theta(*terms) - carry == pytest.approx(
+            case["expect"], abs=max(case["tol"], 1e-4)
+        ), case["id"]
+
+
+@given(options())
+def test_price_is_exact(option: Option) -> None:
+    """Against 100-digit arithmetic, wings and last minutes included: no digit is cancelled."""
+    assert black76.price(*option) == pytest.approx(float(precise_price(option)), rel=3e-12)
+
+
+@given(options())
+def test_parity(option: Option) -> None:
+    """C − P = D(F − K) and Δ_C − Δ_P = D; gamma and vega do not know the right."""
+    call, put = option._replace(is_call=True), option._replace(is_call=False)
+    discount = math.exp(-option.rate * option.years)
+    gap = discount * (option.forward - option.strike)
+    assert black76.price(*call) - black76.price(*put) == pytest.approx(
+        gap, rel=1e-12, abs=1e-12 * option.forward
+    )
+    assert black76.delta(*call) - black76.delta(*put) == pytest.approx(discount, rel=1e-13)
+
+
+@given(options(deviations=4.0), st.floats(1e-3, 1e3))
+def test_homogeneity(option: Option, scale: float) -> None:
+    """Prices scale with the currency: V(cF, cK) = c·V(F, K)."""
+    scaled = option._replace(forward=scale * option.forward, strike=scale * option.strike)
+    once = black76.price(*option)
+    # Scaling rounds F and K, which near the money moves ln(F/K) by more than a price's last digit.
+    assert black76.price(*scaled) == pytest.approx(scale * once, rel=1e-9)
+
+
+@given(options())
+def test_symmetry(option: Option) -> None:
+    """A call on F at K is a put on K at F."""
+    call = option._replace(is_call=True)
+    put = call._replace(forward=call.strike, strike=call.forward, is_call=False)
+    assert black76.price(*call) == pytest.approx(black76.price(*put), rel=1e-12)
+
+
+def slope(name: str, term: str, option: Option, step: float) -> float:
+    """Central difference of a kernel in one term of the option."""
+    kernel, at = getattr(black76, name), getattr(option, term)
+    up, down = option._replace(**{term: at + step}), option._replace(**{term: at - step})
+    return (kernel(*up) - kernel(*down)) / (2 * step)
+
+
+@given(options(deviations=2.0, volatility=(0.05, 1.0), years=(0.02, 2.0)))
+def test_greeks_are_derivatives(option: Option) -> None:
+    """Each Greek equals the central difference of price (gamma: of delta)."""
+    near = {"rel": 1e-6, "abs": 1e-7 * option.forward}
+    step = 1e-4 * option.forward * option.volatility * math.sqrt(option.years)
+    both = option[:5]
+    assert black76.delta(*option) == pytest.approx(
+        slope("price", "forward", option, step), rel=1e-6, abs=1e-7
+    )
+    assert black76.gamma(*both) == pytest.approx(
+        slope("delta", "forward", option, step), rel=1e-6, abs=1e-9
+    )
+    volatility_slope = slope("price", "volatility", option, 1e-4 * option.volatility)
+    assert black76.vega(*both) == pytest.approx(volatility_slope, **near)
+    time_slope = slope("price", "years", option, 1e-4 * option.years)
+    assert black76.theta(*option) == pytest.approx(-time_slope, **near)
+    assert black76.rho(*option) == pytest.approx(slope("price", "rate", option, 1e-5), **near)
+
+
+@pytest.mark.parametrize("is_call", [True, False])
+@pytest.mark.parametrize(("volatility", "years_left"), [(0.0, 0.5), (0.2, 0.0), (1e-12, 1e-9)])
+def test_limits(is_call: bool, volatility: float, years_left: float) -> None:
+    """Without volatility or time the value is discounted intrinsic, delta a step, gamma none."""
+    for strike in (90.0, 110.0):
+        terms = (100.0, strike, years_left, 0.05, volatility)
+        discount = math.exp(-0.05 * years_left)
+        gap = 100.0 - strike if is_call else strike - 100.0
+        sign = 1.0 if is_call else -1.0
+        assert black76.price(*terms, is_call) == pytest.approx(discount * max(gap, 0.0))
+        assert black76.delta(*terms, is_call) == pytest.approx(sign * discount * (gap > 0))
+        assert black76.gamma(*terms) == 0.0
+        assert black76.vega(*terms) == 0.0
+
+
+@given(st.floats(0.0, 36.0))
+def test_normal_tail(z: float) -> None:
+    """The ratio N/n and its slope match erfc where that can be trusted, on both formulas."""
+    ratio = black76.cdf_over_density(-z)
+    assert ratio * black76.normal_density(z) == pytest.approx(black76.normal_cdf(-z), rel=1e-12)
+    # 1/(z + 1/z) < Y(−z) < 1/z is Gordon's inequality (Annals of Math. Statistics 12, 1941).
+    assert z / (1 + z * z) <= ratio * (1 + 1e-12)
+    assert black76.tail_slope(z) == pytest.approx(1 - z * ratio, abs=3e-13 * (1 + z))
+    assert black76.tail_slope(z) > 0
+
+
+def test_rows_with_bad_input_stay_alone() -> None:
+    """A row that cannot be priced is NaN and leaves its neighbours alone."""
+    one = np.ones(3)
+    volatility = np.array([0.2, np.nan, 0.2])
+    forward = np.array([100.0, 100.0, -1.0])
+    out = black76.greeks_of_rows(
+        forward, 100.0 * one, 0.5 * one, 0.02 * one, volatility, np.array([True, True, False])
+    )
+    assert out.shape == (len(black76.GREEKS), 3)
+    assert np.isfinite(out[:, 0]).all()
+    assert np.isnan(out[:, 1:]).all()
