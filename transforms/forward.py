@@ -180,13 +180,23 @@ def _consistent(pairs: Pairs, discount: float, tick_rupees: float) -> tuple[Pair
     while len(pairs):
         lows = pairs.strike + (pairs.call_bid - pairs.put_ask) / discount
         highs = pairs.strike + (pairs.call_ask - pairs.put_bid) / discount
-        low, high = float(lows.max()), float(highs.min())
-        if low <= high + tick_rupees:
-            return pairs, low, high
-        middles = 0.5 * (lows + highs)
-        worst = int(np.argmax(np.abs(middles - np.median(middles))))
+        conflicts = lows[:, None] > highs[None, :] + tick_rupees
+        if not conflicts.any():
+            return pairs, float(lows.max()), float(highs.min())
+        worst = _most_contradicted(pairs, conflicts | conflicts.T, 0.5 * (lows + highs))
         pairs = pairs.take(np.arange(len(pairs)) != worst)
     return pairs, math.nan, math.nan
+
+
+def _most_contradicted(pairs: Pairs, conflicts: NDArray[np.bool_], middles: Floats) -> int:
+    """The strike with the most weight against it; of equals the one farthest from the median.
+
+    Tight quotes weigh more, for they are alive; but none more than a tight half of all strikes, so
+    that one stale strike cannot outvote the rest.
+    """
+    weights = np.maximum(pairs.spread, max(float(np.median(pairs.spread)), 1e-9)) ** -2.0
+    against = conflicts @ weights
+    return int(np.lexsort((np.abs(middles - np.median(middles)), against))[-1])
 
 
 def _robust_middle(pairs: Pairs, discount: float, tick_rupees: float) -> tuple[float, float]:

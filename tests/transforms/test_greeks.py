@@ -1,0 +1,130 @@
+"""The bridge between frames and kernels."""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from market.errors import SchemaMismatch
+from tests.strategies import Option, options
+from transforms import black76
+from transforms.black76 import GREEKS
+from transforms.greeks import greeks_at, imply, price
+from transforms.implied_vol import IV_STATUSES
+from transforms.schemas import PRICING
+
+NEEDED = ("premium", "forward", "strike", "years_to_expiry", "rate", "is_call")
+
+
+def frame_of(found: list[Option]) -> pl.DataFrame:
+    """Options as a frame, with their exact premium and a label."""
+    rows = [
+        {
+            "label": f"row {i}",
+            "premium": black76.price(*option),
+            "forward": option.forward,
+            "strike": option.strike,
+            "years_to_expiry": option.years,
+            "rate": option.rate,
+            "is_call": option.is_call,
+            "true_volatility": option.volatility,
+        }
+        for i, option in enumerate(found)
+    ]
+    return pl.DataFrame(rows)
+
+
+ordinary = options(deviations=4.0).filter(lambda option: option.is_out_of_the_money)
+
+
+@given(st.lists(ordinary, min_size=1, max_size=20))
+def test_round_trip(found: list[Option]) -> None:
+    """Price to volatility and Greeks and back; other columns and the order stay."""
+    frame = frame_of(found)
+    priced = price(frame)
+    assert_frame_equal(priced.select(frame.columns), frame)
+    assert priced.columns == [*frame.columns, *(column.name for column in PRICING)]
+    assert priced["iv_status"].unique().to_list() == ["ok"]
+    for row, option in zip(priced.iter_rows(named=True), found, strict=True):
+        assert row["implied_volatility"] == pytest.approx(option.volatility, rel=1e-10)
+        at = option._replace(volatility=row["implied_volatility"])
+        assert row["delta_forward"] == black76.delta(*at)
+        assert row["theta_per_day"] == black76.theta(*at) / 365
+        assert row["vega_per_vol_point"] == pytest.approx(black76.vega(*at[:5]) / 100)
+        assert row["rho_per_percent"] == pytest.approx(black76.rho(*at) / 100)
+
+
+@given(st.lists(ordinary, min_size=2, max_size=20), st.randoms())
+def test_rows_do_not_touch_each_other(found: list[Option], random: object) -> None:
+    """Any order of rows gives the same rows."""
+    shuffled = list(found)
+    random.shuffle(shuffled)
+    both = [price(frame_of(rows)).drop("label").sort(pl.all()) for rows in (found, shuffled)]
+    assert_frame_equal(*both, check_exact=True)
+
+
+@given(st.sampled_from(NEEDED), st.sampled_from([None, math.nan, math.inf, 0.0, -1.0]))
+def test_holes_give_a_status(name: str, hole: float | None) -> None:
+    """A hole in any input leaves a row without numbers, with a reason, and its neighbour whole."""
+    frame = frame_of([Option(100.0, 105.0, 0.1, 0.05, 0.2, True)] * 2)
+    if name == "is_call":
+        hole = None
+    if name == "rate" and hole in {0.0, -1.0}:
+        return
+    value = pl.when(pl.int_range(pl.len()) == 0).then(pl.lit(hole)).otherwise(name)
+    priced = price(frame.with_columns(value.alias(name)))
+    assert priced["iv_status"][0] in set(IV_STATUSES) - {"ok"}
+    assert priced["iv_status"][1] == "ok"
+    for column in ("implied_volatility", *GREEKS):
+        assert priced[column].is_null().to_list() == [True, False]
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_missing_column(name: str) -> None:
+    """The error names what is missing."""
+    frame = frame_of([Option(100.0, 105.0, 0.1, 0.05, 0.2, True)])
+    with pytest.raises(SchemaMismatch, match=name):
+        price(frame.drop(name))
+
+
+def test_wrong_type() -> None:
+    """Text that is no number is an error, not a null."""
+    frame = frame_of([Option(100.0, 105.0, 0.1, 0.05, 0.2, True)])
+    with pytest.raises(SchemaMismatch, match="strike"):
+        price(frame.with_columns(strike=pl.lit("high")))
+    with pytest.raises(SchemaMismatch, match="is_call"):
+        price(frame.with_columns(is_call=pl.lit("call")))
+
+
+def test_any_numeric_type() -> None:
+    """Integers and 32-bit floats are taken as they are."""
+    frame = frame_of([Option(100.0, 105.0, 0.1, 0.05, 0.2, True)])
+    as_integers = frame.with_columns(pl.col("forward", "strike").cast(pl.Int32))
+    assert_frame_equal(price(as_integers).select(GREEKS), price(frame).select(GREEKS))
+
+
+def test_empty() -> None:
+    """No rows in, no rows out, the same columns."""
+    frame = frame_of([Option(100.0, 105.0, 0.1, 0.05, 0.2, True)])
+    assert price(frame.clear()).schema == price(frame).schema
+
+
+def test_replaces_old_numbers() -> None:
+    """Pricing what is already priced gives the same frame."""
+    once = price(frame_of([Option(100.0, 105.0, 0.1, 0.05, 0.2, True)]))
+    assert_frame_equal(price(once), once)
+
+
+@given(st.lists(ordinary, min_size=1, max_size=10))
+def test_given_volatility(found: list[Option]) -> None:
+    """With the implied volatility given, the Greeks are those of pricing; a null gives nulls."""
+    frame = frame_of(found)
+    implied = imply(frame)
+    assert_frame_equal(greeks_at(implied), price(frame))
+    unknown = greeks_at(implied.with_columns(implied_volatility=pl.lit(None, pl.Float64)))
+    assert unknown.select(GREEKS).null_count().row(0) == (len(found),) * len(GREEKS)
