@@ -1,0 +1,105 @@
+// The option chain's columns, from the edge of the table to the strike; puts mirror calls.
+
+import * as format from "./format";
+import type { Scale } from "./freshness";
+
+export interface Column {
+  field: string;
+  label: string;
+  title: string;
+  format: (value: number | undefined) => string;
+  /** The column with the instant that the value describes. */
+  at: string;
+  scale: Scale;
+  /** Left out on a narrow screen. */
+  isWide?: true;
+}
+
+export const COLUMNS: readonly Column[] = [
+  {
+    field: "open_interest_units",
+    label: "OI",
+    title: "open interest, units",
+    format: format.quantity,
+    at: "open_interest_at_ms",
+    scale: "chain",
+  },
+  {
+    field: "open_interest_change_units",
+    label: "ΔOI",
+    title: "open interest against the previous day, units",
+    format: format.signedQuantity,
+    at: "open_interest_at_ms",
+    scale: "chain",
+    isWide: true,
+  },
+  {
+    field: "volume_units",
+    label: "Vol",
+    title: "traded today, units",
+    format: format.quantity,
+    at: "volume_at_ms",
+    scale: "chain",
+    isWide: true,
+  },
+  {
+    field: "gamma_forward",
+    label: "Γ",
+    title: "gamma per ₹1 of the forward",
+    format: format.gamma,
+    at: "greeks_at_ms",
+    scale: "chain",
+    isWide: true,
+  },
+  {
+    field: "delta_forward",
+    label: "Δ",
+    title: "delta per ₹1 of the forward",
+    format: format.delta,
+    at: "greeks_at_ms",
+    scale: "chain",
+    isWide: true,
+  },
+  {
+    field: "implied_volatility",
+    label: "IV",
+    title: "implied volatility, % per year",
+    format: format.volatility,
+    at: "iv_at_ms",
+    scale: "chain",
+  },
+  {
+    field: "bid_price",
+    label: "Bid",
+    title: "best bid, ₹",
+    format: format.price,
+    at: "quote_at_ms",
+    scale: "tick",
+    isWide: true,
+  },
+  {
+    field: "ask_price",
+    label: "Ask",
+    title: "best ask, ₹",
+    format: format.price,
+    at: "quote_at_ms",
+    scale: "tick",
+    isWide: true,
+  },
+  {
+    field: "last_price",
+    label: "LTP",
+    title: "last traded price, ₹",
+    format: format.price,
+    at: "last_price_at_ms",
+    scale: "tick",
+  },
+];
+
+const ABOUT_THE_PRICE = new Set(["implied_volatility", "delta_forward", "gamma_forward"]);
+
+/** Why a value is missing, as far as the feed told. */
+export function reason(column: Column, ivStatus: string | undefined): string {
+  if (ABOUT_THE_PRICE.has(column.field)) return `no ${column.title}: ${format.words(ivStatus)}`;
+  return `no ${column.title}: not told by the exchange`;
+}

@@ -1,0 +1,66 @@
+// How much the page may be believed right now: one verdict from the socket's state and the feed's
+// health. What is shown of it stands in banner.ts and health.ts.
+
+import * as format from "./format";
+import type { SocketState } from "./socket";
+import type { Health } from "./store";
+
+export type Level = "good" | "stale" | "lost" | "waiting";
+
+export interface Verdict {
+  level: Level;
+  /** A word for the chip. */
+  word: string;
+  /** A sentence for the banner; empty if all is well. */
+  sentence: string;
+}
+
+export interface Facts {
+  socket: SocketState;
+  lostAtMs: number;
+  health: Health | null;
+  problem: string | null;
+  nowMs: number;
+}
+
+/** No frame for so long counts as stale. */
+export const STALE_MS = 2000;
+/** Health is told once a second, so what it says can be so old. */
+const HEALTH_MS = 1000;
+
+export function judge({ socket, lostAtMs, health, problem, nowMs }: Facts): Verdict {
+  if (problem) return { level: "lost", word: "error", sentence: problem };
+  if (socket === "lost") {
+    const gone = format.duration(nowMs - lostAtMs);
+    return lost(`Connection to the server lost ${gone} ago. Showing the last known values; connecting again.`);
+  }
+  if (!health) return { level: "waiting", word: "connecting", sentence: "" };
+  const { upstream } = health;
+  if (upstream.state !== "connected") {
+    const since = upstream.since_ms === null ? "" : ` since ${format.time(upstream.since_ms)} IST`;
+    return lost(`Live feed not reachable${since}. Showing the last known values; connecting again.`);
+  }
+  return judgeFeed(health, nowMs);
+}
+
+function judgeFeed(health: Health, nowMs: number): Verdict {
+  const last = health.last_frame_at_ms ?? null;
+  if (last === null) return stale("waiting", "The feed has sent no price yet.");
+  const silentMs = nowMs - last;
+  if (silentMs > STALE_MS + HEALTH_MS) {
+    const ago = `${format.duration(silentMs)} (last at ${format.dayAndTime(last)} IST, feed state “${health.state ?? "?"}”)`;
+    return stale("stale", `No price from the feed for ${ago}. Values are the last known.`);
+  }
+  if (health.database === "down") {
+    return stale("degraded", "The database is down: prices are live and journalled, snapshots wait.");
+  }
+  return { level: "good", word: health.state ?? "live", sentence: "" };
+}
+
+function lost(sentence: string): Verdict {
+  return { level: "lost", word: "lost", sentence };
+}
+
+function stale(word: string, sentence: string): Verdict {
+  return { level: "stale", word, sentence };
+}
