@@ -1,0 +1,337 @@
+"""One feed session, without I/O: frames, pings, commands and ``now`` in; events and requests out.
+
+The protocol has no acknowledgement, no error frame, no sequence number and no heartbeat, so what
+is subscribed, what is alive and what was missed is decided here. Sockets, waiting, back-off and
+logging belong to ``connection``; what a frame's columns mean belongs to ``live`` and ``sink``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from brokers.interface import FeedCodec, FeedFrame, FrameKind, Mode
+from market.errors import FrameError
+from market.rules import Rules
+from market.session import is_open
+
+
+class State(StrEnum):
+    """Where the session stands."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    AWAITING_STATUS = "awaiting_status"
+    SUBSCRIBING = "subscribing"
+    LIVE = "live"
+    STALE = "stale"
+    CLOSED = "closed"
+
+
+class Input(StrEnum):
+    """What can happen to it."""
+
+    CONNECT = "connect"
+    OPEN = "open"
+    STATUS = "status"
+    DATA = "data"
+    SILENCE = "silence"
+    LOSS = "loss"
+
+
+# An input that is not listed for a state is a mistake of the shell and raises.
+MOVES: Mapping[tuple[State, Input], State] = {
+    (State.IDLE, Input.CONNECT): State.CONNECTING,
+    (State.CLOSED, Input.CONNECT): State.CONNECTING,
+    (State.CONNECTING, Input.OPEN): State.AWAITING_STATUS,
+    (State.CONNECTING, Input.LOSS): State.CLOSED,
+    (State.AWAITING_STATUS, Input.STATUS): State.SUBSCRIBING,
+    (State.AWAITING_STATUS, Input.DATA): State.AWAITING_STATUS,
+    (State.AWAITING_STATUS, Input.SILENCE): State.STALE,
+    (State.AWAITING_STATUS, Input.LOSS): State.CLOSED,
+    (State.SUBSCRIBING, Input.STATUS): State.SUBSCRIBING,
+    (State.SUBSCRIBING, Input.DATA): State.LIVE,
+    (State.SUBSCRIBING, Input.SILENCE): State.STALE,
+    (State.SUBSCRIBING, Input.LOSS): State.CLOSED,
+    (State.LIVE, Input.STATUS): State.LIVE,
+    (State.LIVE, Input.DATA): State.LIVE,
+    (State.LIVE, Input.SILENCE): State.STALE,
+    (State.LIVE, Input.LOSS): State.CLOSED,
+    (State.STALE, Input.STATUS): State.STALE,
+    (State.STALE, Input.DATA): State.STALE,
+    (State.STALE, Input.LOSS): State.CLOSED,
+}
+_SUBSCRIBED = frozenset({State.SUBSCRIBING, State.LIVE})
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long silence is borne, seconds.
+
+    Attributes:
+        status_seconds: from open to the first market status.
+        silent_seconds: without any frame, ping or pong: the link is dead.
+        mute_seconds: without data in a session although the link answers; doubles each time that
+            a new connection stays mute too, up to ``mute_cap_seconds``.
+        closed_mute_seconds: the same while the exchange itself says that it is not trading.
+        keys_per_request: most keys in one subscription request.
+    """
+
+    status_seconds: float = 10.0
+    silent_seconds: float = 15.0
+    mute_seconds: float = 10.0
+    mute_cap_seconds: float = 300.0
+    closed_mute_seconds: float = 120.0
+    keys_per_request: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class GapSeen:
+    """The feed is back: what lies between was never delivered for ``instrument_count`` keys."""
+
+    from_at: datetime
+    to_at: datetime
+    reason: str
+    epoch: int
+    instrument_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameUnreadable:
+    """The first frame of this ``kind`` that could not be used."""
+
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WentLive:
+    """The first data of this connection arrived."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class WentStale:
+    """The connection must be given up, because of ``reason``."""
+
+    reason: str
+
+
+Event = GapSeen | FrameUnreadable | WentLive | WentStale
+
+
+class FeedSession:
+    """What is wanted outlives connections; what is subscribed, seen and alive does not.
+
+    Args:
+        codec: the socket's language.
+        rules: when the market trades; silence means nothing while it does not.
+        data_until: last data frame of an earlier process; the time since is a gap.
+    """
+
+    def __init__(
+        self,
+        codec: FeedCodec,
+        rules: Rules,
+        patience: Patience | None = None,
+        data_until: datetime | None = None,
+    ) -> None:
+        self.state = State.IDLE
+        self.epoch = 0
+        self.frames = 0
+        self.unknown_frames = 0
+        self.connections = 0
+        self.stale_reason: str | None = None
+        self.last_frame_at: datetime | None = None
+        self.connected_at: datetime | None = None
+        self._codec = codec
+        self._rules = rules
+        self._patience = patience or Patience()
+        self._wanted: dict[str, Mode] = {}
+        self._unseen: set[str] = set()
+        self._unreadable_kinds: set[str] = set()
+        self._exchange_trades = True
+        self._mute_connections = 0
+        self._alive_at: datetime | None = None
+        self._data_at: datetime | None = None
+        self._watched_since: datetime | None = None
+        self._gap_from = data_until
+        self._gap_reason = "restart"
+        self._to_send: list[bytes] = []
+        self._events: list[Event] = []
+
+    @property
+    def wanted(self) -> Mapping[str, Mode]:
+        """Every key that the feed should deliver, with its mode."""
+        return self._wanted
+
+    @property
+    def subscribed_count(self) -> int:
+        """Keys requested on this connection."""
+        return len(self._wanted) if self.state in _SUBSCRIBED else 0
+
+    @property
+    def never_seen(self) -> Collection[str]:
+        """Keys requested on this connection that it has not told anything about."""
+        return frozenset(self._unseen) if self.state in _SUBSCRIBED else frozenset()
+
+    @property
+    def has_output(self) -> bool:
+        """Whether requests or events wait to be fetched."""
+        return bool(self._to_send or self._events)
+
+    def want(self, keys: Mapping[str, Mode]) -> None:
+        """Make ``keys`` the whole of what is wanted; requests only what changed."""
+        before, self._wanted = self._wanted, dict(keys)
+        dropped = [key for key in before if key not in keys]
+        added = {key: mode for key, mode in keys.items() if before.get(key) is not mode}
+        self._unseen.difference_update(dropped)
+        if self.state in _SUBSCRIBED:
+            self._request(added)
+            if dropped:
+                self._to_send.append(self._codec.unsubscribe(dropped))
+
+    def connecting(self) -> None:
+        """A connection is being attempted."""
+        self._move(Input.CONNECT)
+
+    def opened(self, epoch: int, now: datetime) -> None:
+        """The socket is open; nothing may be sent before the market status."""
+        self._move(Input.OPEN)
+        self.epoch = epoch
+        self.connections += 1
+        self.connected_at = self._alive_at = now
+        self.stale_reason = self._data_at = self._watched_since = None
+        self._exchange_trades = True
+        self._unseen = set(self._wanted)
+
+    def received(self, frame: bytes, now: datetime) -> FeedFrame | None:
+        """Take one frame; None if it cannot be used (counted, and told once for each kind)."""
+        self.frames += 1
+        self.last_frame_at = self._alive_at = now
+        try:
+            decoded = self._codec.decode(frame)
+        except FrameError as error:
+            self._unreadable(type(error.__cause__ or error).__name__, str(error))
+            return None
+        if decoded.kind is FrameKind.STATUS:
+            self._status(decoded)
+        elif decoded.keys:
+            self._data(decoded, now)
+        else:
+            self._unreadable("empty", f"a {decoded.kind} frame without keys")
+            return None
+        return decoded
+
+    def answered(self, now: datetime) -> None:
+        """A ping or pong came: the link is alive, whatever the market does."""
+        self._alive_at = now
+
+    def time_passes(self, now: datetime) -> None:
+        """Judge the silence; a verdict is a ``WentStale`` event."""
+        if reason := self._verdict(now):
+            if reason.startswith("mute"):
+                self._mute_connections += 1
+            self._move(Input.SILENCE)
+            self.stale_reason = reason
+            self._events.append(WentStale(reason))
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone, or the attempt failed."""
+        self._move(Input.LOSS)
+        if self._data_at is not None:
+            self._gap_from = self._data_at
+            self._gap_reason = self.stale_reason or reason
+        self._data_at = self._watched_since = None
+        self._to_send.clear()
+
+    def data_to_send(self) -> list[bytes]:
+        """Requests to put on the socket now, as binary messages."""
+        pending, self._to_send = self._to_send, []
+        return pending
+
+    def events(self) -> list[Event]:
+        """What happened since the last call."""
+        pending, self._events = self._events, []
+        return pending
+
+    def _move(self, happened: Input) -> None:
+        after = MOVES.get((self.state, happened))
+        if after is None:
+            raise RuntimeError(f"a feed that is {self.state} cannot take {happened}")
+        self.state = after
+
+    def _status(self, frame: FeedFrame) -> None:
+        is_first = self.state is State.AWAITING_STATUS
+        self._move(Input.STATUS)
+        if frame.market_status:
+            self._exchange_trades = "NORMAL_OPEN" in frame.market_status.values()
+        if is_first:
+            self._request(self._wanted)
+
+    def _data(self, frame: FeedFrame, now: datetime) -> None:
+        was_live = self.state is State.LIVE
+        self._move(Input.DATA)
+        self._data_at = now
+        self._mute_connections = 0
+        if self._unseen:
+            self._unseen.difference_update(frame.keys)
+        if self.state is State.LIVE and not was_live:
+            self._events.append(WentLive(self.epoch))
+        if self._gap_from is not None:
+            self._close_gap(self._gap_from, now)
+
+    def _close_gap(self, from_at: datetime, now: datetime) -> None:
+        to_at, count = max(now, from_at), len(self._wanted)
+        self._events.append(GapSeen(from_at, to_at, self._gap_reason, self.epoch, count))
+        self._gap_from = None
+
+    def _unreadable(self, kind: str, detail: str) -> None:
+        self.unknown_frames += 1
+        if kind not in self._unreadable_kinds:
+            self._unreadable_kinds.add(kind)
+            self._events.append(FrameUnreadable(kind, detail))
+
+    def _request(self, keys: Mapping[str, Mode]) -> None:
+        self._unseen.update(keys)
+        step = self._patience.keys_per_request
+        for mode in Mode:
+            chosen = [key for key, wanted in keys.items() if wanted is mode]
+            for start in range(0, len(chosen), step):
+                self._to_send.append(self._codec.subscribe(chosen[start : start + step], mode))
+
+    def _verdict(self, now: datetime) -> str | None:
+        patience = self._patience
+        if self.state is State.AWAITING_STATUS and self._has_passed(
+            patience.status_seconds, self.connected_at, now
+        ):
+            return f"no market status within {patience.status_seconds:g} s"
+        if self.state not in _SUBSCRIBED:
+            return None
+        if self._has_passed(patience.silent_seconds, self._alive_at, now):
+            return f"silent: no frame, ping or pong for {patience.silent_seconds:g} s"
+        return self._mute_verdict(now)
+
+    def _mute_verdict(self, now: datetime) -> str | None:
+        """A socket that answers pings but tells nothing while the market trades."""
+        if not self._wanted or not is_open(self._rules, now):
+            self._watched_since = None
+            return None
+        self._watched_since = self._watched_since or now
+        patience = self._patience
+        seconds = patience.mute_seconds if self._exchange_trades else patience.closed_mute_seconds
+        seconds = min(
+            seconds * 2 ** min(self._mute_connections, 16),
+            max(seconds, patience.mute_cap_seconds),
+        )
+        since = max(self._data_at or self._watched_since, self._watched_since)
+        if self._has_passed(seconds, since, now):
+            return f"mute: no data for {seconds:g} s while the market trades"
+        return None
+
+    @staticmethod
+    def _has_passed(seconds: float, since: datetime | None, now: datetime) -> bool:
+        return since is not None and now - since >= timedelta(seconds=seconds)

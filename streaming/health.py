@@ -1,0 +1,63 @@
+"""What the streaming process tells about itself, as one record with the live feed's field names.
+
+Only the record and its JSON; each figure is kept by whoever causes it and gathered in ``pipeline``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One moment of the feed; instants are epoch ms, None where there is none yet.
+
+    Attributes:
+        state: state of the feed session, or ``waiting_for_token`` while the broker refuses ours.
+        detail: why the feed is not live, in words; None if it is.
+        subscribed, never_seen: keys requested on this connection, and those it never told about.
+        unknown_frames: frames that could not be used; they stay in the journal.
+        unresolved_rows: rows whose key no known instrument has; they were not landed.
+        rows_waiting: decoded rows in memory that are not landed yet.
+        is_catching_up: the sink reads the journal, not the memory.
+        gaps: gaps seen by this process.
+        journal_bytes: size of the frame journal on disk.
+        is_journal_over_cap: the journal has outgrown its cap and nothing landed can be pruned.
+        database: ``up`` or ``down``.
+        dropped_updates: pushes that slow viewers were spared; their next one carries the newest.
+    """
+
+    state: str
+    detail: str | None
+    connected_at_ms: int | None
+    last_frame_at_ms: int | None
+    epoch: int
+    token_expires_at_ms: int | None
+    subscribed: int
+    never_seen: int
+    frames: int
+    unknown_frames: int
+    unresolved_rows: int
+    ticks_received: int
+    ticks_landed: int
+    rows_waiting: int
+    is_catching_up: bool
+    gaps: int
+    journal_bytes: int
+    is_journal_over_cap: bool
+    database: str
+    reconnects: int
+    viewers: int
+    dropped_updates: int
+    now_ms: int
+
+    def as_json(self) -> Mapping[str, object]:
+        """The ``health`` message."""
+        return {"type": "health", **asdict(self)}
+
+
+def epoch_ms(instant: datetime | None) -> int | None:
+    """An aware instant as epoch milliseconds."""
+    return None if instant is None else round(instant.timestamp() * 1000)

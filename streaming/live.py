@@ -1,0 +1,347 @@
+"""The live state: the newest value of every field, whoever told it, and analytics marked to spot.
+
+Prices come from the socket and, where the chain is newer, from the chain; implied volatility and
+its companions from the chain; Greeks and exposure are computed again for each new spot. How rows
+are merged by age stands in ``table``, who the rows are in ``catalogue``, formulas in
+``transforms``, and who is sent what in ``viewers``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from brokers.interface import FEED_COLUMN_INDEX, FeedFrame, FrameKind, Instrument
+from market.contract import Kind
+from market.live_frame import LiveTable
+from streaming.catalogue import Catalogue, Option
+from streaming.chain_view import (
+    EXPIRY_COLUMNS,
+    GREEK_COLUMNS,
+    STRIKE_COLUMNS,
+    UNDERLYING_COLUMNS,
+    ChainView,
+)
+from streaming.table import Floats, Indices
+
+_LAST_PRICE = FEED_COLUMN_INDEX["last_price"]
+_TRADED_AT = FEED_COLUMN_INDEX["traded_at_ms"]
+_PREVIOUS_CLOSE = FEED_COLUMN_INDEX["previous_close_price"]
+_TOLD = ("bid_price", "ask_price", "volume_units", "open_interest_units")
+_TOLD_INDEX = [FEED_COLUMN_INDEX[name] for name in _TOLD]
+_DERIVED = (
+    "last_price",
+    "last_price_at_ms",
+    "last_price_is_live",
+    "quote_at_ms",
+    "volume_at_ms",
+    "open_interest_at_ms",
+    "open_interest_change_units",
+)
+_CHAIN_QUOTES = ("chain_price", *_TOLD, "previous_open_interest_units")
+_MARKED_STRIKE = (
+    "call_gex_crore_per_percent",
+    "put_gex_crore_per_percent",
+    "net_gex_crore_per_percent",
+    "marked_at_ms",
+)
+_MARKED_EXPIRY = ("forward", "years_to_expiry", "net_gex_crore_per_percent", "marked_at_ms")
+_MARKED_UNDERLYING = ("forward", "net_gex_crore_per_percent", "marked_at_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Rows of a frame that belong to one table, and where they go."""
+
+    rows: Indices
+    values: Floats
+    at_ms: Floats
+    price_at_ms: Floats
+    received_at_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A chain and where its parts stand in the tables."""
+
+    view: ChainView
+    contracts: Indices
+    strikes: Indices
+    expiries: Indices
+    underlying: Indices
+
+
+class LiveState:
+    """Everything the live feed shows; one thread only.
+
+    Args:
+        mark_seconds: shortest time between two marks of one underlying.
+    """
+
+    def __init__(self, mark_seconds: float = 0.5) -> None:
+        self._catalogue = Catalogue()
+        self._version = 0
+        self._mark_ms = 1000 * mark_seconds
+        self._contract_rows: dict[str, int] = {}
+        self._spot_rows: dict[str, int] = {}
+        self._chains: dict[str, _Held] = {}
+        self._marked_at_ms: dict[str, float] = {}
+        self._to_mark: set[str] = set()
+        self._symbols: list[str] = []
+
+    @property
+    def version(self) -> int:
+        """Rises with every change."""
+        return self._version
+
+    @property
+    def catalogue_version(self) -> int:
+        """Rises when rows or ids are added."""
+        return self._catalogue.version
+
+    def catalogue(self) -> Mapping[str, object]:
+        """What the ids stand for."""
+        return self._catalogue.describe()
+
+    def changed(self, seen: int, groups: Collection[Hashable] | None) -> list[LiveTable]:
+        """Rows above version ``seen``, by table; ``groups`` as in ``VersionedTable``."""
+        found = (table.changed(seen, groups) for table in self._catalogue.tables)
+        return [table for table in found if table is not None]
+
+    def spots(self) -> dict[str, float]:
+        """Newest price in ₹ of each underlying that has one."""
+        table = self._catalogue.underlyings
+        prices = {symbol: table.value(symbol, "spot") for symbol in self._symbols}
+        return {symbol: price for symbol, price in prices.items() if not math.isnan(price)}
+
+    def follow(self, instruments: Iterable[Instrument], ids: Mapping[str, int]) -> None:
+        """Make room for what the socket will tell; call again when ``ids`` are known.
+
+        Args:
+            ids: canonical contract id → instrument id; contracts without one are not shown yet.
+        """
+        self._version += 1
+        for instrument in instruments:
+            contract = instrument.contract
+            if contract.kind in {Kind.INDEX, Kind.EQUITY}:
+                row = self._catalogue.add_spot(instrument)
+                self._spot_rows[instrument.broker_key] = row
+                if row == len(self._symbols):
+                    self._symbols.append(contract.symbol)
+            elif option := _option(instrument):
+                known = ids.get(option.contract_id)
+                row = self._catalogue.add_option(option, known, self._version)
+                self._contract_rows[instrument.broker_key] = row
+
+    def take_frame(self, frame: FeedFrame, received_at_ms: float) -> None:
+        """Merge one socket frame."""
+        if frame.kind is FrameKind.STATUS:
+            return
+        self._version += 1
+        published = frame.published_at_ms
+        at_ms = np.full(len(frame.keys), received_at_ms if published is None else published, float)
+        price_at_ms = at_ms
+        if frame.kind is FrameKind.SNAPSHOT:
+            # State, not news: its price is as old as its trade.
+            price_at_ms = np.fmin(at_ms, frame.values[:, _TRADED_AT])
+        whole = _Told(np.empty(0, np.int64), frame.values, at_ms, price_at_ms, received_at_ms)
+        if len((contracts := _picked(whole, frame.keys, self._contract_rows)).rows):
+            self._take_contracts(contracts)
+        if len((spots := _picked(whole, frame.keys, self._spot_rows)).rows):
+            self._take_spots(spots)
+
+    def take_chain(self, view: ChainView, ids: Mapping[str, int]) -> None:
+        """Merge a chain of one symbol; the symbol must have been followed."""
+        if view.symbol not in self._symbols:
+            return
+        self._version += 1
+        held = self._held(view, ids)
+        self._chains[view.symbol] = held
+        self._take_chain_contracts(held)
+        self._take_chain_sums(held)
+        # The new chain is marked at once, so that no number of the old one outlives it.
+        self._marked_at_ms.pop(view.symbol, None)
+        self._to_mark.add(view.symbol)
+
+    def mark(self, now: datetime) -> int:
+        """Mark the underlyings whose spot or chain changed, each at most once a period.
+
+        Returns:
+            How many were marked.
+        """
+        now_ms = now.timestamp() * 1000
+        due = [s for s in self._to_mark if self._is_due(s, now_ms)]
+        for symbol in due:
+            self._to_mark.discard(symbol)
+            if symbol in self._chains:
+                self._mark(symbol, now, now_ms)
+        return len(due)
+
+    def _is_due(self, symbol: str, now_ms: float) -> bool:
+        return now_ms - self._marked_at_ms.get(symbol, -np.inf) >= self._mark_ms
+
+    def _held(self, view: ChainView, ids: Mapping[str, int]) -> _Held:
+        catalogue = self._catalogue
+        contracts = [
+            catalogue.add_option(option, ids.get(option.contract_id), self._version)
+            for option in view.options
+        ]
+        strikes = [catalogue.strikes.keys()[view.symbol, *key] for key in view.mark.strikes]
+        expiries = [catalogue.expiries.keys()[view.symbol, day] for day in view.mark.expiries]
+        underlying = [catalogue.underlyings.keys()[view.symbol]]
+        rows = (np.array(r, np.int64) for r in (contracts, strikes, expiries, underlying))
+        return _Held(view, *rows)
+
+    def _take_contracts(self, told: _Told) -> None:
+        contracts, version = self._catalogue.contracts, self._version
+        price = told.values[:, [_LAST_PRICE]]
+        contracts.merge(told.rows, ("socket_price",), price, told.price_at_ms, version)
+        contracts.merge(told.rows, _TOLD, told.values[:, _TOLD_INDEX], told.at_ms, version)
+        self._derive_contracts(told.rows)
+
+    def _take_spots(self, told: _Told) -> None:
+        table, version = self._catalogue.underlyings, self._version
+        price = told.values[:, _LAST_PRICE]
+        received = np.where(np.isnan(price), np.nan, told.received_at_ms)
+        columns = ("socket_spot", "socket_received_at_ms")
+        both = np.column_stack((price, received))
+        table.merge(told.rows, columns, both, told.price_at_ms, version)
+        close = told.values[:, [_PREVIOUS_CLOSE]]
+        table.merge(told.rows, ("previous_close_price",), close, told.at_ms, version)
+        self._derive_spots(told.rows)
+
+    def _take_chain_contracts(self, held: _Held) -> None:
+        contracts, version, view = self._catalogue.contracts, self._version, held.view
+        rows = held.contracts
+        contracts.merge(rows, _CHAIN_QUOTES, view.quotes, view.quoted_at_ms, version)
+        self._derive_contracts(rows)
+        newer = ~(view.as_of_ms < contracts.column("iv_at_ms", rows))
+        names = ("implied_volatility", "iv_status", "iv_at_ms")
+        contracts.put(rows[newer], names, view.volatilities[newer], version)
+        # A younger mark of the old chain stays for the moment until the new one is marked.
+        newer = ~(view.as_of_ms < contracts.column("greeks_at_ms", rows))
+        greeks = np.column_stack((view.greeks, view.as_of_ms))
+        contracts.put(rows[newer], (*GREEK_COLUMNS, "greeks_at_ms"), greeks[newer], version)
+
+    def _take_chain_sums(self, held: _Held) -> None:
+        catalogue, version, view = self._catalogue, self._version, held.view
+        for table, rows, names, values in (
+            (catalogue.expiries, held.expiries, EXPIRY_COLUMNS, view.expiries),
+            (catalogue.strikes, held.strikes, STRIKE_COLUMNS, view.strikes),
+            (catalogue.underlyings, held.underlying, UNDERLYING_COLUMNS, view.underlying),
+        ):
+            shown = tuple("chain_at_ms" if name == "as_of" else name for name in names)
+            table.put(rows, shown, values, version)
+        spot, at_ms = np.array([[view.spot]]), np.array([view.spot_at_ms])
+        catalogue.underlyings.merge(held.underlying, ("chain_spot",), spot, at_ms, version)
+        self._derive_spots(held.underlying)
+
+    def _derive_contracts(self, rows: Indices) -> None:
+        table = self._catalogue.contracts
+        price, price_at, is_live = _newest(
+            table.column("socket_price", rows),
+            table.at_ms("socket_price", rows),
+            table.column("chain_price", rows),
+            table.at_ms("chain_price", rows),
+        )
+        quote_at = np.fmax(table.at_ms("bid_price", rows), table.at_ms("ask_price", rows))
+        interest = table.column("open_interest_units", rows)
+        values = np.column_stack(
+            (
+                price,
+                price_at,
+                is_live,
+                quote_at,
+                table.at_ms("volume_units", rows),
+                table.at_ms("open_interest_units", rows),
+                interest - table.column("previous_open_interest_units", rows),
+            )
+        )
+        table.put(rows, _DERIVED, values, self._version)
+
+    def _derive_spots(self, rows: Indices) -> None:
+        table = self._catalogue.underlyings
+        chain_at = table.at_ms("chain_spot", rows)
+        price, price_at, is_live = _newest(
+            table.column("socket_spot", rows),
+            table.at_ms("socket_spot", rows),
+            table.column("chain_spot", rows),
+            chain_at,
+        )
+        received = np.where(is_live == 1, table.column("socket_received_at_ms", rows), chain_at)
+        change = 100 * (price / table.column("previous_close_price", rows) - 1)
+        moved = rows[price != table.column("spot", rows)]
+        self._to_mark.update(self._symbols[row] for row in moved.tolist())
+        names = ("spot", "spot_at_ms", "spot_received_at_ms", "change_percent")
+        values = np.column_stack((price, price_at, received, change))
+        table.put(rows, names, values, self._version)
+
+    def _mark(self, symbol: str, now: datetime, now_ms: float) -> None:
+        catalogue, held = self._catalogue, self._chains[symbol]
+        spot = catalogue.underlyings.value(symbol, "spot")
+        if math.isnan(spot):
+            return
+        self._version += 1
+        self._marked_at_ms[symbol] = now_ms
+        view, version = held.view, self._version
+        interest = catalogue.contracts.column("open_interest_units", held.contracts)
+        marked = view.mark.at(spot, now, interest)
+        greeks = (getattr(marked, name) for name in GREEK_COLUMNS)
+        names = (*GREEK_COLUMNS, "greeks_at_ms")
+        catalogue.contracts.put(held.contracts, names, _columns(*greeks, now_ms), version)
+        gex = _columns(marked.call_gex, marked.put_gex, marked.net_gex, now_ms)
+        catalogue.strikes.put(held.strikes, _MARKED_STRIKE, gex, version)
+        sums = _columns(marked.forward, marked.years_to_expiry, marked.expiry_net_gex, now_ms)
+        catalogue.expiries.put(held.expiries, _MARKED_EXPIRY, sums, version)
+        nearest = view.mark.expiries.index(view.nearest_expiry)
+        total = np.array([[marked.forward[nearest], marked.total_net_gex, now_ms]])
+        catalogue.underlyings.put(held.underlying, _MARKED_UNDERLYING, total, version)
+
+
+def _picked(whole: _Told, keys: Sequence[str], known: Mapping[str, int]) -> _Told:
+    """The part of a frame whose keys are ``known``, with the row of each."""
+    rows = np.fromiter((known.get(key, -1) for key in keys), np.int64, len(keys))
+    at = np.flatnonzero(rows >= 0)
+    return _Told(
+        rows[at], whole.values[at], whole.at_ms[at], whole.price_at_ms[at], whole.received_at_ms
+    )
+
+
+def _columns(*columns: Floats | float) -> Floats:
+    """Arrays of one length, and numbers that stand for a whole column, side by side."""
+    return np.column_stack(np.broadcast_arrays(*columns))
+
+
+def _newest(
+    socket: Floats, socket_at: Floats, chain: Floats, chain_at: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Price, its instant and whether the socket vouches for it; the newer source wins.
+
+    Equal prices confirm each other: the socket's stays live and takes the later instant.
+    """
+    has_socket, has_chain = ~np.isnan(socket), ~np.isnan(chain)
+    is_socket = has_socket & ~(has_chain & (chain_at > socket_at) & (chain != socket))
+    price = np.where(is_socket, socket, chain)
+    is_confirmed = is_socket & (chain == socket)
+    at = np.where(is_socket, socket_at, chain_at)
+    at = np.where(is_confirmed, np.fmax(socket_at, chain_at), at)
+    is_live = np.where(has_socket | has_chain, is_socket.astype(float), np.nan)
+    return price, at, is_live
+
+
+def _option(instrument: Instrument) -> Option | None:
+    contract = instrument.contract
+    if contract.expiry is None or contract.strike is None or contract.right is None:
+        return None
+    return Option(
+        str(contract),
+        contract.symbol,
+        contract.expiry,
+        contract.strike,
+        contract.right,
+        instrument.lot_size_units,
+    )

@@ -1,0 +1,330 @@
+"""The streaming process as a whole: what is started, in which order, and how it stops.
+
+The feed does not wait for the database: it is received and journaled from the first second, and
+landed when the database is there. Each part's own rules stand in its module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import structlog
+
+from brokers.interface import Broker, FeedCodec, Instrument, Mode, TokenSource
+from brokers.planner import FULL_KEYS_PER_SOCKET, feed_plan
+from market.errors import BrokerError, DatabaseUnavailable
+from market.rules import IST, Rules
+from storage import chains, instruments, journal, timescale
+from storage.ticks import TickStore
+from streaming.api import LiveFeed
+from streaming.arrivals import Arrival
+from streaming.chain_view import view_of
+from streaming.connection import ConnectionConfig, FeedConnection, quick_backoff
+from streaming.feed import Event, FeedSession, GapSeen, Patience
+from streaming.health import Health, epoch_ms
+from streaming.live import LiveState
+from streaming.sink import Sink, SinkConfig, database_backoff
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamConfig:
+    """What the streaming process needs to know.
+
+    Attributes:
+        dsn: TimescaleDB.
+        live_host, live_port: where the live feed listens; keep it loopback. Port 0: any.
+        symbols: underlyings to follow.
+        strikes_each_side: strikes above and below the money to subscribe.
+        drain_seconds: longest time that landing may take when stopping.
+    """
+
+    dsn: str
+    journal_folder: Path
+    live_host: str
+    live_port: int
+    symbols: tuple[str, ...]
+    strikes_each_side: int
+    journal_sync_seconds: float = 0.1
+    journal_cap_bytes: int = 10 * 1024**3
+    drain_seconds: float = 10.0
+    replan_seconds: float = 5.0
+    mark_seconds: float = 0.5
+    push_seconds: float = 0.05
+    patience: Patience = field(default_factory=Patience)
+
+
+async def run(  # noqa: PLR0917 - the parts of one program, each with a type of its own
+    config: StreamConfig,
+    broker: Broker,
+    codec: FeedCodec,
+    tokens: TokenSource,
+    rules: Rules,
+    clock: Callable[[], datetime],
+    stop: asyncio.Event,
+    on_listening: Callable[[int], None] = lambda port: None,
+) -> None:
+    """Stream until ``stop`` is set; everything received by then is journaled, and landed if it can.
+
+    Args:
+        on_listening: told the live feed's port once it is open.
+    """
+    newest = await asyncio.to_thread(_newest_record, config.journal_folder)
+    pipeline = _Pipeline(
+        config, newest, broker=broker, codec=codec, tokens=tokens, rules=rules, clock=clock
+    )
+    feed = pipeline.live_feed
+    async with feed.serving(config.live_host, config.live_port) as server:
+        on_listening(server.sockets[0].getsockname()[1])
+        await pipeline.run(stop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """The newest record of the journal: where this process takes over."""
+
+    epoch: int = 0
+    received_at: datetime | None = None
+
+
+class _Pipeline:
+    def __init__(
+        self,
+        config: StreamConfig,
+        newest: _Newest,
+        *,
+        broker: Broker,
+        codec: FeedCodec,
+        tokens: TokenSource,
+        rules: Rules,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._config, self._broker, self._tokens = config, broker, tokens
+        self._rules, self._clock = rules, clock
+        self._ids: dict[str, int] = {}
+        self._ids_by_key: dict[str, int] = {}
+        self._listed: Sequence[Instrument] = ()
+        self._listed_on: date | None = None
+        self._is_listed = asyncio.Event()
+        self._waiting_for: str | None = "the instrument master"
+        self._ticks_received = 0
+        self._gaps = 0
+        self._session = FeedSession(codec, rules, config.patience, newest.received_at)
+        self._live = LiveState(config.mark_seconds)
+        self._sink = Sink(
+            lambda: TickStore(config.dsn),
+            codec,
+            self._ids_by_key,
+            SinkConfig(config.journal_folder, config.journal_cap_bytes),
+        )
+        self._connection = FeedConnection(
+            self._session,
+            broker.authorize_feed,
+            tokens,
+            ConnectionConfig(
+                config.journal_folder, config.journal_sync_seconds, config.journal_cap_bytes
+            ),
+            clock=clock,
+            on_arrival=self._on_arrival,
+            on_event=self._on_event,
+            after_epoch=newest.epoch,
+        )
+        self.live_feed = LiveFeed(
+            self._live,
+            lambda: self._health().as_json(),
+            lambda: clock().timestamp() * 1000,
+            config.push_seconds,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Receive and land until ``stop``; then stop reading first, and land what is left."""
+        drained = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            receiving = group.create_task(self._receive())
+            landing = group.create_task(self._land(drained))
+            group.create_task(self._stop(stop, receiving, landing, drained))
+
+    async def _stop(
+        self,
+        stop: asyncio.Event,
+        receiving: asyncio.Task[None],
+        landing: asyncio.Task[None],
+        drained: asyncio.Event,
+    ) -> None:
+        await stop.wait()
+        receiving.cancel()
+        await asyncio.wait([receiving])
+        drained.set()
+        _, late = await asyncio.wait([landing], timeout=self._config.drain_seconds)
+        if late:
+            log.warning("stopped before everything was landed; the journal has the rest")
+            landing.cancel()
+
+    async def _receive(self) -> None:
+        await self._list_instruments()
+        self._plan({})
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._connection.run())
+            group.create_task(self._replan())
+            group.create_task(self._mark())
+
+    async def _land(self, stop: asyncio.Event) -> None:
+        await self._is_listed.wait()
+        await self._prepare_database()
+        following = asyncio.create_task(self._follow_chains())
+        try:
+            await self._sink.run(stop)
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+
+    async def _list_instruments(self) -> None:
+        delays = quick_backoff()
+        while not self._listed:
+            try:
+                self._listed = await asyncio.to_thread(self._broker.instruments)
+            except BrokerError as error:
+                self._waiting_for = f"the instrument master: {error}"
+                log.error("instrument master not read, trying again", reason=str(error))
+                await asyncio.sleep(next(delays))
+        self._listed_on = self._today()
+        self._waiting_for = None
+        self._is_listed.set()
+
+    async def _prepare_database(self) -> None:
+        """Bring the tables up to date and learn the instruments' ids, however long that takes."""
+        delays, is_told = database_backoff(), False
+        while True:
+            try:
+                return await self._register()
+            except DatabaseUnavailable as error:
+                if not is_told:
+                    log.error("waiting for the database, ticks are journaled", reason=str(error))
+                is_told = True
+                await asyncio.sleep(next(delays))
+
+    async def _register(self) -> None:
+        await asyncio.to_thread(timescale.migrate, self._config.dsn)
+        listed = self._listed
+        ids = await asyncio.to_thread(instruments.register, self._config.dsn, listed)
+        self._ids.update(ids)
+        self._ids_by_key.update({i.broker_key: ids[str(i.contract)] for i in listed})
+        self._follow_wanted()
+
+    def _follow_wanted(self) -> None:
+        wanted = self._session.wanted
+        self._live.follow((i for i in self._listed if i.broker_key in wanted), self._ids)
+
+    async def _replan(self) -> None:
+        """Follow the money: new strikes are added, old ones stay until the day is over."""
+        while True:
+            is_complete = len(self._live.spots()) >= len(self._config.symbols)
+            await asyncio.sleep(self._config.replan_seconds if is_complete else 0.5)
+            if self._today() != self._listed_on:
+                await self._begin_day()
+            self._plan(self._live.spots())
+
+    async def _begin_day(self) -> None:
+        """A new exchange day lists other contracts."""
+        try:
+            self._listed = await asyncio.to_thread(self._broker.instruments)
+            await self._register()
+        except (BrokerError, DatabaseUnavailable) as error:
+            log.warning("instruments of the new day not read yet", reason=str(error))
+            return
+        self._listed_on = self._today()
+        self._session.want({})
+
+    def _plan(self, spots: Mapping[str, float]) -> None:
+        plan = feed_plan(self._listed, spots, self._config.strikes_each_side, self._today())
+        planned = {key: mode for mode in plan.by_mode for key in plan.keys(mode)}
+        before = self._session.wanted
+        wanted: dict[str, Mode] = {**before, **planned}
+        if len(wanted) > FULL_KEYS_PER_SOCKET:
+            wanted = planned
+        if wanted != before:
+            self._session.want(wanted)
+            self._follow_wanted()
+            self._connection.wake()
+            log.info("feed planned", keys=len(wanted), without_price=plan.without_price)
+
+    async def _mark(self) -> None:
+        while True:
+            self._live.mark(self._clock())
+            await asyncio.sleep(self._config.push_seconds)
+
+    async def _follow_chains(self) -> None:
+        """Take each symbol's chain as it is published; every one after each new connection."""
+        async for symbol in chains.changes(self._config.dsn):
+            try:
+                await self._take_chain(symbol)
+            except DatabaseUnavailable as error:
+                # The same outage ends the connection that tells of changes, and its successor
+                # names every symbol again.
+                log.warning("chain not read", symbol=symbol, reason=str(error))
+
+    async def _take_chain(self, symbol: str) -> None:
+        rows = await asyncio.to_thread(chains.latest, self._config.dsn, [symbol])
+        if len(rows):
+            view = await asyncio.to_thread(view_of, rows, self._rules)
+            self._live.take_chain(view, self._ids)
+
+    def _on_arrival(self, arrival: Arrival) -> None:
+        self._sink.offer(arrival)
+        if arrival.frame is not None:
+            self._ticks_received += arrival.row_count
+            self._live.take_frame(arrival.frame, arrival.received_at_ns / 1_000_000)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, GapSeen):
+            self._gaps += 1
+            self._sink.note_gap(event)
+
+    def _today(self) -> date:
+        return self._clock().astimezone(IST).date()
+
+    def _health(self) -> Health:
+        session, sink, connection = self._session, self._sink, self._connection
+        now = self._clock()
+        token_problem = connection.waiting_for_token
+        return Health(
+            state="waiting_for_token" if token_problem else str(session.state),
+            detail=token_problem or self._waiting_for or connection.last_failure,
+            connected_at_ms=epoch_ms(session.connected_at),
+            last_frame_at_ms=epoch_ms(session.last_frame_at),
+            epoch=session.epoch,
+            token_expires_at_ms=epoch_ms(self._tokens.expires_at()),
+            subscribed=session.subscribed_count,
+            never_seen=len(session.never_seen),
+            frames=session.frames,
+            unknown_frames=session.unknown_frames,
+            unresolved_rows=sink.unresolved_rows,
+            ticks_received=self._ticks_received,
+            ticks_landed=sink.rows_landed,
+            rows_waiting=sink.rows_waiting,
+            is_catching_up=sink.is_catching_up,
+            gaps=self._gaps,
+            journal_bytes=connection.journal_bytes,
+            is_journal_over_cap=connection.journal_bytes > self._config.journal_cap_bytes,
+            database="up" if sink.is_up else "down",
+            reconnects=max(0, session.connections - 1),
+            viewers=self.live_feed.viewer_count,
+            dropped_updates=self.live_feed.dropped_updates,
+            now_ms=round(now.timestamp() * 1000),
+        )
+
+
+def _newest_record(folder: Path) -> _Newest:
+    epochs = journal.epochs(folder)
+    if not epochs:
+        return _Newest()
+    received_at_ns = max((r.received_at_ns for r in journal.records(folder, epochs[-1])), default=0)
+    received_at = datetime.fromtimestamp(received_at_ns / 1e9, UTC) if received_at_ns else None
+    return _Newest(epochs[-1], received_at)

@@ -1,0 +1,214 @@
+"""Exactly-once landing of ticks: from memory while it can, from the journal whenever it cannot.
+
+Start-up, replay, an overflow and a database outage are one path: ask the ledger what is landed,
+read the journal after it, go on. So the outcome of a commit that broke is never guessed. The
+tables and the transaction are ``storage.ticks``'; what a tick means belongs to ``live``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from brokers.interface import FeedCodec
+from market.errors import DatabaseUnavailable, FrameError
+from storage.journal import Record, epochs, prune, records
+from storage.ticks import Gap, TickStore
+from streaming.arrivals import Arrival, Backlog, batch_of
+from streaming.connection import backoff
+from streaming.feed import GapSeen
+
+log = structlog.get_logger(__name__)
+
+
+def database_backoff() -> Iterator[float]:
+    """Delays in seconds between attempts to reach the database."""
+    return backoff(0.2, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SinkConfig:
+    """Bounds of what waits in memory, and when it is landed.
+
+    Attributes:
+        row_limit, frame_limit: most that is kept in memory; beyond, the journal is read instead.
+        batch_rows, batch_seconds: a batch is landed at whichever comes first.
+    """
+
+    journal_folder: Path
+    journal_cap_bytes: int
+    row_limit: int = 100_000
+    frame_limit: int = 50_000
+    batch_rows: int = 5_000
+    batch_seconds: float = 0.2
+    prune_seconds: float = 60.0
+    gap_limit: int = 1_000
+    delays: Callable[[], Iterator[float]] = field(default=database_backoff)
+
+
+class Sink:
+    """Lands every journaled frame once.
+
+    Args:
+        open_store: opens the one writer of the hypertable; raises DatabaseUnavailable.
+        ids: broker key → instrument id; may grow while the sink runs.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[], AbstractAsyncContextManager[TickStore]],
+        codec: FeedCodec,
+        ids: Mapping[str, int],
+        config: SinkConfig,
+    ) -> None:
+        self.is_up = False
+        self.is_catching_up = True
+        self.rows_landed = 0
+        self.unresolved_rows = 0
+        self.is_journal_over_cap = False
+        self._open_store = open_store
+        self._codec = codec
+        self._ids = ids
+        self._config = config
+        self._backlog = Backlog(config.row_limit, config.frame_limit)
+        self._landed: dict[int, int] = {}
+        self._gaps: list[Gap] = []
+        self._is_due = asyncio.Event()
+        self._pruned_at = 0.0
+
+    @property
+    def rows_waiting(self) -> int:
+        """Rows in memory that are not landed."""
+        return self._backlog.rows
+
+    def offer(self, arrival: Arrival) -> None:
+        """Take a frame that the journal already has; never blocks."""
+        self._backlog.add(arrival)
+        if self._backlog.rows >= self._config.batch_rows or self._backlog.has_overflowed:
+            self._is_due.set()
+
+    def note_gap(self, seen: GapSeen) -> None:
+        """Take a gap to be recorded with the next batch."""
+        if len(self._gaps) < self._config.gap_limit:
+            self._gaps.append(
+                Gap(seen.from_at, seen.to_at, seen.reason, seen.epoch, seen.instrument_count)
+            )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Land until ``stop`` is set and memory is empty; outlives any outage of the database."""
+        delays = self._config.delays()
+        while True:
+            try:
+                async with self._open_store() as store:
+                    self.is_up = True
+                    await self._land_all(store, stop)
+                    return
+            except DatabaseUnavailable as error:
+                if self.is_up:
+                    log.error("database is away, the journal keeps the ticks", reason=str(error))
+                if not self.is_catching_up:
+                    delays = self._config.delays()
+                self.is_up, self.is_catching_up = False, True
+            if await _is_set_within(stop, next(delays)):
+                return
+
+    async def _land_all(self, store: TickStore, stop: asyncio.Event) -> None:
+        while True:
+            await self._catch_up(store)
+            self.is_catching_up = False
+            await self._land_live(store, stop)
+            if stop.is_set() and not self._backlog.has_overflowed:
+                return
+            self.is_catching_up = True
+
+    async def _catch_up(self, store: TickStore) -> None:
+        """Land the journal until what is in memory follows what is landed without a hole."""
+        while True:
+            # What arrives while the journal is read stays in memory, so reading has an end.
+            self._backlog.restart()
+            for epoch in await asyncio.to_thread(epochs, self._config.journal_folder):
+                await self._replay(store, epoch)
+            if not self._backlog.has_overflowed:
+                break
+        self._backlog.drop_landed(self._landed)
+        await self._prune()
+
+    async def _replay(self, store: TickStore, epoch: int) -> None:
+        landed = self._landed[epoch] = await store.last_landed(epoch)
+        source = records(self._config.journal_folder, epoch, landed)
+        async for arrivals in self._chunks(source):
+            await self._land(store, arrivals)
+
+    async def _chunks(self, source: Iterator[Record]) -> AsyncIterator[list[Arrival]]:
+        while arrivals := await asyncio.to_thread(self._read, source):
+            yield arrivals
+
+    def _read(self, source: Iterator[Record]) -> list[Arrival]:
+        """The next arrivals of a journal, about one batch of rows; runs in a thread."""
+        arrivals: list[Arrival] = []
+        rows = 0
+        for record in source:
+            arrivals.append(self._decoded(record))
+            rows += arrivals[-1].row_count
+            if rows >= self._config.batch_rows or len(arrivals) >= self._config.batch_rows:
+                break
+        return arrivals
+
+    def _decoded(self, record: Record) -> Arrival:
+        try:
+            frame = self._codec.decode(record.frame)
+        except FrameError:
+            frame = None  # counted when it arrived; it stays in the journal
+        return Arrival(record.epoch, record.sequence, record.received_at_ns, frame)
+
+    async def _land_live(self, store: TickStore, stop: asyncio.Event) -> None:
+        """Land from memory until it overflows, or is empty after ``stop``."""
+        while not self._backlog.has_overflowed:
+            is_stopping = stop.is_set()
+            await self._record_gaps(store)
+            while arrivals := self._backlog.take(self._config.batch_rows):
+                await self._land(store, arrivals)
+            if is_stopping:
+                return
+            await self._wait(stop)
+            await self._prune_if_due()
+
+    async def _wait(self, stop: asyncio.Event) -> None:
+        self._is_due.clear()
+        if self._backlog.rows < self._config.batch_rows and not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_due.wait(), self._config.batch_seconds)
+
+    async def _land(self, store: TickStore, arrivals: list[Arrival]) -> None:
+        batch, unresolved = batch_of(arrivals, self._ids)
+        self.rows_landed += await store.land(batch)
+        self.unresolved_rows += unresolved
+        self._landed[batch.epoch] = batch.last_sequence
+
+    async def _record_gaps(self, store: TickStore) -> None:
+        while self._gaps:
+            await store.record_gap(self._gaps[0])
+            self._gaps.pop(0)
+
+    async def _prune_if_due(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._pruned_at >= self._config.prune_seconds:
+            await self._prune()
+
+    async def _prune(self) -> None:
+        self._pruned_at = asyncio.get_running_loop().time()
+        config = self._config
+        await asyncio.to_thread(
+            prune, config.journal_folder, dict(self._landed), config.journal_cap_bytes
+        )
+
+
+async def _is_set_within(stop: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+    return stop.is_set()
