@@ -6,7 +6,7 @@ Formulas do not belong here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import polars as pl
@@ -248,7 +248,12 @@ UNDERLYING_ROLLUP = Schema(
     (
         *WINDOW,
         *UNDERLYINGS.columns,
-        *(c for c in TICK_BARS.columns if c.name != "symbol"),
+        # A symbol that the feed does not know has no bar: no ticks, and gaps that nobody watched.
+        *(
+            replace(c, is_required=c.name == "tick_count")
+            for c in TICK_BARS.columns
+            if c.name != "symbol"
+        ),
         Column("price", _FLOAT, "₹", "newest price known at the window's end"),
         Column("price_source", _TEXT, "", "socket or chain"),
         Column("price_at", INSTANT, "UTC", "instant of that price"),

@@ -35,7 +35,7 @@ def merge_window(underlyings: pl.DataFrame, bars: pl.DataFrame, window: Window) 
     """
     analysed = _known_by(UNDERLYINGS.conform(underlyings), window)
     merged = analysed.join(_inside(TICK_BARS.conform(bars), window), on="symbol", how="left")
-    filled = merged.with_columns(pl.col("tick_count", "gap_count").fill_null(0))
+    filled = merged.with_columns(pl.col("tick_count").fill_null(0))
     priced = filled.with_columns(*_price(), *_partition(window))
     return UNDERLYING_ROLLUP.conform(priced.sort("symbol"))
 
