@@ -177,7 +177,8 @@ class Market:
             rows=rows,
             changed_ms=changed,
             last_price=last,
-            last_quantity_units=quotes.quantity_units(streams ^ np.uint64(5), changed, lots, 12),
+            last_quantity_units=quotes.quantity_units(streams ^ np.uint64(5), changed, lots, 12)
+            * ~listing.is_index[rows],
             bid_price=bid,
             ask_price=ask,
             bid_quantity_units=quotes.quantity_units(streams ^ np.uint64(6), changed, lots, 60),

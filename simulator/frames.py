@@ -110,8 +110,7 @@ def _fill_last(last: wire.LTPC, quotes: Quotes, i: int) -> None:
     last.ltp = quotes.last_price[i]
     last.ltt = int(quotes.changed_ms[i])
     last.cp = quotes.previous_close_price[i]
-    if quotes.bid_price[i] > 0:
-        last.ltq = int(quotes.last_quantity_units[i])
+    last.ltq = int(quotes.last_quantity_units[i])
 
 
 def _fill_first_level(level: wire.FirstLevelWithGreeks, quotes: Quotes, i: int) -> None:

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from market.contract import Contract, Kind, Right
+from market.contract import Contract, Kind, Right, format_strike
 from market.rules import Rules
 from simulator.noise import Floats, Ints, Mask, Streams, stream
 from simulator.symbols import SYMBOLS, Symbol
@@ -135,11 +135,15 @@ def _derivatives(symbol: Symbol, day: date, level: float, rules: Rules) -> Itera
     for expiry in (e for e in monthly if (e.year, e.month) in months):
         yield _future(symbol, expiry, rules)
     nearest = round(level / symbol.step)
+    lots = {expiry: _lot_units(symbol, expiry, rules) for expiry in expiries}
     sides = symbol.strikes_each_side
     for expiry in expiries:
+        is_weekly = expiry not in monthly
         for place in range(nearest - sides, nearest + sides + 1):
             for right in Right:
-                yield _option(symbol, expiry, place, right, rules)
+                yield _option(
+                    symbol, expiry, place, right, lot_units=lots[expiry], is_weekly=is_weekly
+                )
 
 
 def _future(symbol: Symbol, expiry: date, rules: Rules) -> Listed:
@@ -157,10 +161,12 @@ def _future(symbol: Symbol, expiry: date, rules: Rules) -> Listed:
     )
 
 
-def _option(symbol: Symbol, expiry: date, place: int, right: Right, rules: Rules) -> Listed:
+def _option(
+    symbol: Symbol, expiry: date, place: int, right: Right, *, lot_units: int, is_weekly: bool
+) -> Listed:
     name = symbol.underlying.symbol
     strike = place * symbol.step
-    is_weekly = _is_weekly(symbol, expiry, rules)
+    spelled = format_strike(strike)
     token = (_series(symbol, expiry) * 1024 + place % 1024) * 2 + (right is Right.PUT)
     series = f"{expiry:%y}{_month_letter(expiry)}{expiry:%d}" if is_weekly else f"{expiry:%y%b}"
     return Listed(
@@ -169,9 +175,9 @@ def _option(symbol: Symbol, expiry: date, place: int, right: Right, rules: Rules
         f"{symbol.segment}|{token}",
         symbol.segment,
         str(token),
-        f"{name} {strike:g} {right} {_spoken(expiry)}",
-        f"{symbol.segment}:{name}{series}{strike:g}{right}".upper(),
-        _lot_units(symbol, expiry, rules),
+        f"{name} {spelled} {right} {_spoken(expiry)}",
+        f"{symbol.segment}:{name}{series}{spelled}{right}".upper(),
+        lot_units,
         is_weekly,
     )
 
@@ -180,12 +186,6 @@ def _series(symbol: Symbol, expiry: date) -> int:
     """A number for (symbol, expiry); comes back after 32 weeks, as the exchange re-uses tokens."""
     place = list(SYMBOLS).index(symbol.underlying.symbol)
     return (place + 1) * 32 + expiry.toordinal() // 7 % 32
-
-
-def _is_weekly(symbol: Symbol, expiry: date, rules: Rules) -> bool:
-    """Whether another series of the same month follows."""
-    name, exchange = symbol.underlying.symbol, symbol.underlying.exchange
-    return rules.expiries(name, exchange, expiry, 2)[1].month == expiry.month
 
 
 def _lot_units(symbol: Symbol, expiry: date, rules: Rules) -> int:
