@@ -47,6 +47,10 @@ _KNOWN = """
     WHERE i.symbol = ANY(%s) AND (i.expiry IS NULL OR i.expiry >= %s)
     ORDER BY i.symbol, i.expiry NULLS FIRST, i.strike NULLS FIRST, i."right"
 """
+_BY_KEY = """
+    SELECT DISTINCT ON (broker_key) broker_key, instrument_id FROM instrument
+    WHERE expiry IS NULL OR expiry >= %s ORDER BY broker_key, expiry
+"""
 
 _Row = tuple[
     str, str, str, str, str, date | None, float | None, str | None, int | None, float | None
@@ -89,6 +93,19 @@ def known(dsn: str, symbols: Sequence[str], expiring_from: date) -> tuple[Instru
         )
         for symbol, kind, expiry, strike, right, spot_kind, exchange, *listed in rows
     )
+
+
+def numbers_by_key(dsn: str, day: date) -> dict[str, int]:
+    """broker_key → instrument_id as it was on an exchange day.
+
+    The exchange re-uses keys, so of the contracts with one key that had not expired before
+    ``day`` the first to expire is meant.
+
+    Raises:
+        DatabaseUnavailable: try again.
+    """
+    with connect(dsn) as connection:
+        return dict(connection.execute(_BY_KEY, (day,)).fetchall())
 
 
 def _row(listed: Instrument) -> _Row:

@@ -96,6 +96,7 @@ class FeedConnection:
     ) -> None:
         self.waiting_for_token: str | None = None
         self.last_failure: str | None = None
+        self.journal_bytes = 0
         self._session = session
         self._authorize = authorize
         self._tokens = tokens
@@ -206,6 +207,7 @@ class FeedConnection:
                 pinged_at = now
                 await self._ping(socket)
             journal.sync()
+            self.journal_bytes = journal.size_bytes
 
     async def _send(self, socket: ClientConnection) -> bool:
         try:

@@ -20,6 +20,7 @@ from brokers.planner import FULL_KEYS_PER_SOCKET, feed_plan
 from market.errors import BrokerError, DatabaseUnavailable
 from market.rules import IST, Rules
 from storage import chains, instruments, journal, timescale
+from storage.segments import segments
 from storage.ticks import TickStore
 from streaming.api import LiveFeed
 from streaming.arrivals import Arrival
@@ -121,6 +122,7 @@ class _Pipeline:
             lambda: TickStore(config.dsn),
             codec,
             self._ids_by_key,
+            lambda day: instruments.numbers_by_key(config.dsn, day),
             SinkConfig(config.journal_folder, config.journal_cap_bytes),
         )
         self._connection = FeedConnection(
@@ -322,9 +324,12 @@ class _Pipeline:
 
 
 def _newest_record(folder: Path) -> _Newest:
-    epochs = journal.epochs(folder)
-    if not epochs:
-        return _Newest()
-    received_at_ns = max((r.received_at_ns for r in journal.records(folder, epochs[-1])), default=0)
-    received_at = datetime.fromtimestamp(received_at_ns / 1e9, UTC) if received_at_ns else None
-    return _Newest(epochs[-1], received_at)
+    found = segments(folder)
+    for segment in reversed(found):
+        # Only the newest files are read: the journal may hold many gigabytes.
+        kept = journal.records(folder, segment.epoch, segment.first_sequence - 1)
+        received_at_ns = max((record.received_at_ns for record in kept), default=None)
+        if received_at_ns is not None:
+            received_at = datetime.fromtimestamp(received_at_ns / 1e9, UTC)
+            return _Newest(found[-1].epoch, received_at)
+    return _Newest(found[-1].epoch if found else 0)

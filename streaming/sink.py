@@ -8,15 +8,17 @@ tables and the transaction are ``storage.ticks``'; what a tick means belongs to 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 
 import structlog
 
 from brokers.interface import FeedCodec
 from market.errors import DatabaseUnavailable, FrameError
+from market.rules import IST
 from storage.journal import Record, epochs, prune, records
 from storage.ticks import Gap, TickStore
 from streaming.arrivals import Arrival, Backlog, batch_of
@@ -56,7 +58,9 @@ class Sink:
 
     Args:
         open_store: opens the one writer of the hypertable; raises DatabaseUnavailable.
-        ids: broker key → instrument id; may grow while the sink runs.
+        ids: broker key → instrument id, as listed now; may grow while the sink runs.
+        ids_on: the same as it was on an exchange day, for what the journal kept; blocking. The
+            exchange re-uses keys, so an old frame must not be read with today's list.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Sink:
         open_store: Callable[[], AbstractAsyncContextManager[TickStore]],
         codec: FeedCodec,
         ids: Mapping[str, int],
+        ids_on: Callable[[date], Mapping[str, int]],
         config: SinkConfig,
     ) -> None:
         self.is_up = False
@@ -74,9 +79,13 @@ class Sink:
         self._open_store = open_store
         self._codec = codec
         self._ids = ids
+        self._ids_on = ids_on
         self._config = config
         self._backlog = Backlog(config.row_limit, config.frame_limit)
         self._landed: dict[int, int] = {}
+        self._complete: set[int] = set()
+        self._listed: dict[str, int] = {}
+        self._listed_day: date | None = None
         self._gaps: list[Gap] = []
         self._is_due = asyncio.Event()
         self._pruned_at = 0.0
@@ -131,8 +140,12 @@ class Sink:
         while True:
             # What arrives while the journal is read stays in memory, so reading has an end.
             self._backlog.restart()
-            for epoch in await asyncio.to_thread(epochs, self._config.journal_folder):
-                await self._replay(store, epoch)
+            found = await asyncio.to_thread(epochs, self._config.journal_folder)
+            for epoch in found:
+                if epoch not in self._complete:
+                    await self._replay(store, epoch)
+            # Only the newest can have grown since it was listed.
+            self._complete.update(found[:-1])
             if not self._backlog.has_overflowed:
                 break
         self._backlog.drop_landed(self._landed)
@@ -141,12 +154,15 @@ class Sink:
     async def _replay(self, store: TickStore, epoch: int) -> None:
         landed = self._landed[epoch] = await store.last_landed(epoch)
         source = records(self._config.journal_folder, epoch, landed)
-        async for arrivals in self._chunks(source):
-            await self._land(store, arrivals)
-
-    async def _chunks(self, source: Iterator[Record]) -> AsyncIterator[list[Arrival]]:
         while arrivals := await asyncio.to_thread(self._read, source):
-            yield arrivals
+            listed = await self._listed_on(_exchange_day(arrivals[0]))
+            await self._land(store, arrivals, {**self._ids, **listed})
+
+    async def _listed_on(self, day: date) -> dict[str, int]:
+        if day != self._listed_day:
+            self._listed = dict(await asyncio.to_thread(self._ids_on, day))
+            self._listed_day = day
+        return self._listed
 
     def _read(self, source: Iterator[Record]) -> list[Arrival]:
         """The next arrivals of a journal, about one batch of rows; runs in a thread."""
@@ -172,7 +188,7 @@ class Sink:
             is_stopping = stop.is_set()
             await self._record_gaps(store)
             while arrivals := self._backlog.take(self._config.batch_rows):
-                await self._land(store, arrivals)
+                await self._land(store, arrivals, self._ids)
             if is_stopping:
                 return
             await self._wait(stop)
@@ -184,8 +200,10 @@ class Sink:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._is_due.wait(), self._config.batch_seconds)
 
-    async def _land(self, store: TickStore, arrivals: list[Arrival]) -> None:
-        batch, unresolved = batch_of(arrivals, self._ids)
+    async def _land(
+        self, store: TickStore, arrivals: list[Arrival], ids: Mapping[str, int]
+    ) -> None:
+        batch, unresolved = batch_of(arrivals, ids)
         self.rows_landed += await store.land(batch)
         self.unresolved_rows += unresolved
         self._landed[batch.epoch] = batch.last_sequence
@@ -206,6 +224,10 @@ class Sink:
         await asyncio.to_thread(
             prune, config.journal_folder, dict(self._landed), config.journal_cap_bytes
         )
+
+
+def _exchange_day(arrival: Arrival) -> date:
+    return datetime.fromtimestamp(arrival.received_at_ns / 1e9, IST).date()
 
 
 async def _is_set_within(stop: asyncio.Event, seconds: float) -> bool:

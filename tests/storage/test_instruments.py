@@ -10,7 +10,7 @@ import psycopg
 
 from brokers.interface import Instrument
 from market.contract import Contract, Kind, Right, Underlying
-from storage.instruments import known, register
+from storage.instruments import known, numbers_by_key, register
 
 NIFTY = Underlying("NIFTY", Kind.INDEX, "NSE")
 SPOT = Instrument(Contract("NIFTY", Kind.INDEX), NIFTY, "index|1")
@@ -75,3 +75,17 @@ def test_what_is_registered_can_be_read_back(database: str) -> None:
     assert known(database, ["NIFTY"], date(2026, 12, 1)) == (SPOT, *in_order)
     assert known(database, ["NIFTY"], date(2026, 12, 2)) == (SPOT,)
     assert known(database, ["SENSEX"], date(2026, 12, 1)) == ()
+
+
+def test_a_key_means_the_contract_that_had_it_that_day(database: str) -> None:
+    """The exchange gives a key to another contract after expiry; old frames keep their meaning."""
+    old, new = (
+        replace(OPTIONS[0], contract=replace(OPTIONS[0].contract, expiry=expiry))
+        for expiry in (date(2026, 12, 1), date(2026, 12, 29))
+    )
+    numbers = register(database, [SPOT, old])
+    numbers |= register(database, [new])
+    for day, meant in ((1, old), (2, new)):
+        found = numbers_by_key(database, date(2026, 12, day))
+        assert found[OPTIONS[0].broker_key] == numbers[str(meant.contract)]
+        assert found[SPOT.broker_key] == numbers["NIFTY"]

@@ -1,0 +1,193 @@
+"""The live feed over a real socket: order of messages, conflation, who is let in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+
+from brokers.upstox.codec import decode as decode_feed
+from market.live_frame import LiveFrame, decode
+from streaming import api
+from streaming.api import HEALTH_PATH, LIVE_PATH, LiveFeed
+from streaming.live import LiveState
+from tests.streaming import feed_frames
+from tests.streaming.feed_frames import Told
+from tests.streaming.listed import SPOT, SPOT_KEY, numbers, options
+from tests.streaming.waiting import run, until
+
+DEADLINE = 10.0
+
+
+def tick(state: LiveState, price: float, at_ms: int = 1_790_000_000_000) -> None:
+    """One tick of the spot."""
+    frame = decode_feed(feed_frames.data({SPOT_KEY: Told(last_price=price)}, at_ms))
+    state.take_frame(frame, at_ms)
+
+
+@asynccontextmanager
+async def feed() -> AsyncIterator[tuple[LiveState, LiveFeed, int]]:
+    """A served state that knows NIFTY at 24 000."""
+    state = LiveState()
+    state.follow([SPOT, *options()], numbers())
+    tick(state, 24_000.0)
+    served = LiveFeed(state, lambda: {"type": "health", "state": "live"}, lambda: 5.0, 0.01, 0.05)
+    async with served.serving("127.0.0.1", 0) as server:
+        yield state, served, server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def viewing(port: int, **options_: Any) -> AsyncIterator[ClientConnection]:
+    """A viewer."""
+    url = f"ws://127.0.0.1:{port}{LIVE_PATH}"
+    async with connect(url, proxy=None, **options_) as socket:
+        yield socket
+
+
+async def next_frame(socket: ClientConnection, acknowledge: bool = True) -> LiveFrame:
+    """The next binary frame."""
+    while True:
+        message = await asyncio.wait_for(socket.recv(), DEADLINE)
+        if isinstance(message, bytes):
+            frame = decode(message)
+            if acknowledge:
+                await socket.send(json.dumps({"type": "ack", "sequence": frame.sequence}))
+            return frame
+
+
+async def next_text(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    """The next text message of a type."""
+    while True:
+        message = await asyncio.wait_for(socket.recv(), DEADLINE)
+        if isinstance(message, str) and (told := json.loads(message))["type"] == kind:
+            return dict(told)
+
+
+def spot(frame: LiveFrame) -> float:
+    """The spot in a frame of one underlying."""
+    return next(t for t in frame.tables if t.name == "underlying").columns["spot"][0]
+
+
+def test_hello_then_everything_then_changes() -> None:
+    """A viewer knows what ids mean before it sees one, and then gets only what changed."""
+
+    async def test() -> None:
+        async with feed() as (state, _, port), viewing(port) as socket:
+            hello = json.loads(await socket.recv())
+            assert (hello["type"], hello["v"]) == ("hello", 1)
+            assert hello["catalogue"]["underlyings"][0]["symbol"] == "NIFTY"
+            first = await next_frame(socket)
+            assert (first.sequence, spot(first)) == (1, 24_000.0)
+            tick(state, 24_010.0)
+            second = await next_frame(socket)
+            assert (second.sequence, spot(second)) == (2, 24_010.0)
+            assert (await next_text(socket, "health"))["state"] == "live"
+
+    run(test())
+
+
+def test_catalogue_is_told_again_before_new_ids() -> None:
+    """A contract that appears later is named before its first value."""
+
+    async def test() -> None:
+        async with feed() as (state, _, port), viewing(port) as socket:
+            first = await next_text(socket, "hello")
+            await next_frame(socket)
+            late = options()[0]
+            fresh = {str(late.contract): 9_999}
+            state.follow([late], fresh)
+            again = await next_text(socket, "hello")
+            assert again["catalogue"]["version"] > first["catalogue"]["version"]
+            frame = await next_frame(socket)
+            assert 9_999.0 in next(t for t in frame.tables if t.name == "contract").ids
+
+    run(test())
+
+
+def test_slow_viewer_gets_the_newest_value_only() -> None:
+    """Two frames in flight at most; what happens meanwhile is conflated, and counted."""
+
+    async def test() -> None:
+        async with feed() as (state, served, port), viewing(port) as socket:
+            await next_frame(socket, acknowledge=False)
+            tick(state, 24_001.0)
+            held = await next_frame(socket, acknowledge=False)
+            for step in range(2, 40):
+                tick(state, 24_000.0 + step)
+                await next_text(socket, "health")
+            assert served.dropped_updates > 0
+            await socket.send(json.dumps({"type": "ack", "sequence": held.sequence}))
+            newest = await next_frame(socket)
+            assert (newest.sequence, spot(newest)) == (3, 24_039.0)
+
+    run(test())
+
+
+def test_viewer_that_never_acknowledges_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 1013, so that it may come back; others are not held up by it."""
+    monkeypatch.setattr("streaming.viewers.ACK_SECONDS", 0.2)
+    monkeypatch.setattr(api, "ACK_SECONDS", 0.2)
+
+    async def test() -> None:
+        async with feed() as (_, served, port), viewing(port) as socket:
+            with pytest.raises(ConnectionClosedError) as caught:
+                while True:
+                    await asyncio.wait_for(socket.recv(), DEADLINE)
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 1013
+            await until(lambda: served.viewer_count == 0)
+
+    run(test())
+
+
+def test_message_that_makes_no_sense_ends_the_viewer() -> None:
+    """With 1008 and what was expected."""
+
+    async def test() -> None:
+        async with feed() as (_, _, port), viewing(port) as socket:
+            await socket.send("hello?")
+            with pytest.raises(ConnectionClosedError) as caught:
+                while True:
+                    await asyncio.wait_for(socket.recv(), DEADLINE)
+            assert caught.value.rcvd is not None
+            assert caught.value.rcvd.code == 1008
+
+    run(test())
+
+
+def test_foreign_pages_are_refused() -> None:
+    """A page from elsewhere cannot read the feed through a visitor's browser."""
+
+    async def test() -> None:
+        async with feed() as (_, _, port):
+            with pytest.raises(InvalidStatus):
+                async with viewing(port, origin="https://example.com"):
+                    pass
+            async with viewing(port, origin="http://localhost:8050") as socket:
+                assert await socket.recv()
+
+    run(test())
+
+
+def test_health_and_nothing_else_over_http() -> None:
+    """JSON both times; a wrong path names the right ones."""
+
+    async def test() -> None:
+        base = "http://127.0.0.1"
+        async with feed() as (_, _, port), aiohttp.ClientSession() as http:
+            async with http.get(f"{base}:{port}{HEALTH_PATH}") as answer:
+                assert answer.status == 200
+                assert answer.content_type == "application/json"
+                assert (await answer.json())["state"] == "live"
+            async with http.get(f"{base}:{port}/nothing") as answer:
+                assert answer.status == 404
+                assert LIVE_PATH in (await answer.json())["paths"]
+
+    run(test())
