@@ -54,7 +54,15 @@ class WindowPartitions:
 
     def slots(self) -> list[str]:
         """Every slot that a session of the span uses, in the order of the clock."""
-        return sorted({w.slot for day in self._days() for w in self.windows(day)})
+        return sorted({w.slot for day in self._timetables() for w in self.windows(day)})
+
+    def cron(self) -> str:
+        """A cron (IST) that ticks whenever a window of the span closes, and seldom otherwise."""
+        days = self._timetables()
+        ends = [w.end_at.astimezone(IST) for day in days for w in self.windows(day)]
+        minutes = ",".join(str(m) for m in sorted({end.minute for end in ends}))
+        hours = ",".join(str(h) for h in sorted({end.hour for end in ends}))
+        return f"{minutes} {hours} * * *"
 
     def windows(self, day: date) -> tuple[Window, ...]:
         """The windows of a trading day, in order."""
@@ -87,6 +95,15 @@ class WindowPartitions:
     def _slots_told(self, day: date) -> str:
         own = self.windows(day)
         return f"{own[0].slot} … {own[-1].slot}" if own else "none, the exchange is closed that day"
+
+    def _timetables(self) -> list[date]:
+        """One day for each way in which sessions lie in a day."""
+        found: dict[tuple[tuple[time, time], ...], date] = {}
+        for day in self._days():
+            sessions = self.rules.sessions(day)
+            hours = ((s.opens_at.time(), s.closes_at.time()) for s in sessions)
+            found.setdefault(tuple(hours), day)
+        return list(found.values())
 
     def _closed_midnights(self) -> list[datetime]:
         closed = (day for day in self._days() if not self.rules.is_trading_day(day))

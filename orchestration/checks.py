@@ -1,0 +1,199 @@
+"""Asset checks: the data-quality rules asked of the window that was just written.
+
+The rules stand in ``transforms.quality`` and ``transforms.schemas``; here each is given its rows
+and its verdict a place in Dagster. A rule that found an error blocks what lies downstream.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+import polars as pl
+
+from brokers.interface import Broker
+from market.errors import SchemaMismatch
+from market.session import Window
+from orchestration import window_tables
+from orchestration.assets.snapshots import quotes_of
+from orchestration.metadata import markdown
+from orchestration.resources import Database, Scope
+from storage.instruments import known
+from storage.lake import Lake
+from transforms import quality
+from transforms.schemas import (
+    CHAIN,
+    EXPIRY_METRICS,
+    LAKE_TABLES,
+    RAW_CHAIN_PAYLOAD,
+    Schema,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a rule may look at: one window, its rows in the lake, and how payloads are read."""
+
+    window: Window
+    scope: Scope
+    broker: Broker
+    database: Database
+    lake: Lake
+
+    def rows(self, schema: Schema) -> pl.DataFrame:
+        """The window's rows in one table."""
+        return window_tables.read(self.lake, self.window, schema)
+
+    def quotes(self) -> pl.DataFrame:
+        """The window's quotes, read again from the raw payloads."""
+        listed = known(self.database.dsn, self.scope.symbols, self.window.day)
+        return quotes_of(self.broker, self.rows(RAW_CHAIN_PAYLOAD), listed)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule as a check of one asset; ``find`` gives a ``schemas.VIOLATIONS`` frame."""
+
+    name: str
+    table: Schema
+    description: str
+    find: Callable[[Evidence], pl.DataFrame]
+
+
+def _coverage(evidence: Evidence) -> pl.DataFrame:
+    asked = evidence.rows(RAW_CHAIN_PAYLOAD)["symbol"].unique().to_list()
+    return quality.coverage(evidence.rows(CHAIN)["symbol"].unique().to_list(), asked)
+
+
+def _bounds(evidence: Evidence) -> pl.DataFrame:
+    return quality.price_bounds(evidence.rows(CHAIN), evidence.scope.rules.tick_rupees())
+
+
+def _volatility(evidence: Evidence) -> pl.DataFrame:
+    chain = evidence.rows(CHAIN)
+    return pl.concat([quality.volatility_range(chain), quality.vendor_unit(chain)])
+
+
+def _sums(evidence: Evidence) -> pl.DataFrame:
+    return quality.sums_agree(evidence.quotes(), evidence.rows(EXPIRY_METRICS))
+
+
+RULES = (
+    Check("coverage", CHAIN, "Q27: most of the symbols asked for have a chain.", _coverage),
+    Check(
+        "crossed_quotes",
+        CHAIN,
+        "Q03: no bid above its ask.",
+        lambda evidence: quality.crossed_quotes(evidence.rows(CHAIN)),
+    ),
+    Check("price_bounds", CHAIN, "Q07: quotes keep the bounds of European options.", _bounds),
+    Check(
+        "open_interest",
+        CHAIN,
+        "Q15: open interest is in units, whole lots, never negative.",
+        lambda evidence: quality.open_interest(evidence.rows(CHAIN)),
+    ),
+    Check(
+        "expired_series",
+        CHAIN,
+        "Q20: no series that has settled.",
+        lambda evidence: quality.expired_series(evidence.rows(CHAIN)),
+    ),
+    Check(
+        "implied_volatility",
+        CHAIN,
+        "Q24, Q33: volatility from 1 % to 300 %, in the broker's unit and ours alike.",
+        _volatility,
+    ),
+    Check(
+        "put_call_ratio_from_payload",
+        EXPIRY_METRICS,
+        "Q26: sums and ratios equal those of the raw payloads, read and summed again.",
+        _sums,
+    ),
+)
+
+
+def checks(partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefinition]:
+    """Every rule and the schema of every table, for the partition that was just materialised."""
+    return [
+        *(_rule_check(rule, partitions) for rule in RULES),
+        *(_schema_check(schema, partitions) for schema in LAKE_TABLES),
+    ]
+
+
+def verdict(violations: pl.DataFrame) -> dg.AssetCheckResult:
+    """Passed if nothing was found; an error if any violation is one, else a warning."""
+    is_error = bool((violations["severity"] == quality.ERROR).any())
+    return dg.AssetCheckResult(
+        passed=violations.is_empty(),
+        severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        description=_first(violations["detail"].to_list()),
+        metadata={
+            "violations": violations.height,
+            "errors": violations.filter(pl.col("severity") == quality.ERROR).height,
+            "examples": dg.MetadataValue.md(markdown(violations)),
+        },
+    )
+
+
+def _rule_check(rule: Check, partitions: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=rule.table.name,
+        name=rule.name,
+        description=rule.description,
+        blocking=True,
+        partitions_def=partitions,
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext,
+        *,
+        scope: dg.ResourceParam[Scope],
+        broker: dg.ResourceParam[Broker],
+        database: dg.ResourceParam[Database],
+        lake: dg.ResourceParam[Lake],
+    ) -> dg.AssetCheckResult:
+        window = scope.partitions.window(context.partition_key)
+        return verdict(rule.find(Evidence(window, scope, broker, database, lake)))
+
+    return check
+
+
+def _schema_check(
+    schema: Schema, partitions: dg.PartitionsDefinition[str]
+) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=schema.name,
+        name=f"{schema.name}_schema",
+        description="The stored rows have the declared columns, types and no missing keys.",
+        blocking=True,
+        partitions_def=partitions,
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext,
+        scope: dg.ResourceParam[Scope],
+        lake: dg.ResourceParam[Lake],
+    ) -> dg.AssetCheckResult:
+        rows = window_tables.read(lake, scope.partitions.window(context.partition_key), schema)
+        return schema_verdict(schema, rows)
+
+    return check
+
+
+def schema_verdict(schema: Schema, rows: pl.DataFrame) -> dg.AssetCheckResult:
+    """Passed if there are rows and they conform as they stand, without a cast."""
+    problem = "no rows" if rows.is_empty() else None
+    try:
+        if schema.conform(rows).schema != rows.schema:
+            problem = f"columns or types differ from the declared {dict(schema.polars)}"
+    except SchemaMismatch as error:
+        problem = str(error)
+    return dg.AssetCheckResult(
+        passed=problem is None, description=problem, metadata={"rows": rows.height}
+    )
+
+
+def _first(details: Sequence[str]) -> str | None:
+    if not details:
+        return None
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    return f"{details[0]}{more}"
