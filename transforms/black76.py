@@ -22,12 +22,11 @@ fraction per √year; prices are discounted ₹.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from transforms.kernel import compiled
 
 GREEKS = (
     "delta_forward",
@@ -43,13 +42,6 @@ _INVERSE_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 _ASYMPTOTIC_FROM = 12.0
 _SERIES_BELOW = 0.05
 _VANISHES_FROM = 40.0
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def compiled(function: _Function) -> _Function:
-    """Compile a kernel: without the interpreter's lock, cached on disk, IEEE division."""
-    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 @compiled

@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.black76 import (
-    compiled,
     greeks_of_rows,
     moneyness,
     normal_density,
     time_value,
     value_over_vega,
 )
+from transforms.kernel import compiled
 from transforms.tenor import SETTLING_YEARS
 
 IV_STATUSES = (
