@@ -1,6 +1,6 @@
 // The option chain of the choice: calls left, strike in the middle, puts right.
 
-import { COLUMNS, type Column } from "./columns";
+import { COLUMNS, MIRRORED, type Column } from "./columns";
 import { Attribute, el, Slot } from "./dom";
 import * as format from "./format";
 import { Leg } from "./leg";
@@ -18,7 +18,8 @@ interface Line {
   call: Leg;
   put: Leg;
   atm: Attribute;
-  money: Attribute;
+  side: Attribute;
+  gap: Attribute;
 }
 
 export class Chain implements Panel {
@@ -136,7 +137,8 @@ export class Chain implements Panel {
       call,
       put,
       atm: new Attribute(element, "data-atm"),
-      money: new Attribute(element, "data-side"),
+      side: new Attribute(element, "data-side"),
+      gap: new Attribute(element, "data-gap"),
     };
   }
 
@@ -161,7 +163,8 @@ export class Chain implements Panel {
     const nearest = shown.reduce((a, b) => (Math.abs(b.strike - spot) < Math.abs(a.strike - spot) ? b : a));
     for (const line of shown) {
       line.atm.set(line === nearest ? "" : null);
-      line.money.set(line.strike <= spot ? "below" : "above");
+      line.side.set(line.strike <= spot ? "below" : "above");
+      line.gap.set(line === shown[above] ? "" : null);
     }
     if (!this.isCentred) {
       this.isCentred = true;
@@ -195,8 +198,7 @@ function header(): [HTMLElement, Slot, Slot] {
   const side = (name: string, text: Text): HTMLElement =>
     el("th", { scope: "colgroup", colspan: String(COLUMNS.length), class: "side" }, `${name} `, el("small", {}, "OI ", text));
   const groups = el("tr", {}, side("Calls", call), el("td", { class: "strike" }), side("Puts", put));
-  const mirrored = [...COLUMNS].reverse();
-  const labels = el("tr", {}, ...COLUMNS.map(label), el("th", { scope: "col", class: "strike" }, "Strike"), ...mirrored.map(label));
+  const labels = el("tr", {}, ...COLUMNS.map(label), el("th", { scope: "col", class: "strike" }, "Strike"), ...MIRRORED.map(label));
   return [el("thead", {}, groups, labels), new Slot(call), new Slot(put)];
 }
 

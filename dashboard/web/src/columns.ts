@@ -96,6 +96,12 @@ export const COLUMNS: readonly Column[] = [
   },
 ];
 
+/** The columns of the puts: mirrored, but a bid stands left of its ask on both sides. */
+export const MIRRORED: readonly Column[] = [...COLUMNS].reverse().map((column, i, mirrored) => {
+  const other = { bid_price: -1, ask_price: 1 }[column.field];
+  return other === undefined ? column : mirrored[i + other]!;
+});
+
 const ABOUT_THE_PRICE = new Set(["implied_volatility", "delta_forward", "gamma_forward"]);
 
 /** Why a value is missing, as far as the feed told. */

@@ -64,12 +64,18 @@ export function field(
 
 const isStill = (): boolean => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** A soft flash of the background; it costs no layout and restarts without one. */
+const FLASH_MS = 600;
+const flashed = new WeakMap<Element, number>();
+
+/** A soft flash of the background: it moves nothing, restarts without a layout and fades in few
+ * steps, since each is a repaint. An element that flashes already is left alone. */
 export function flash(element: HTMLElement, direction: number): void {
-  if (isStill() || document.hidden) return;
+  const now = performance.now();
+  if (now - (flashed.get(element) ?? -FLASH_MS) < FLASH_MS || isStill() || document.hidden) return;
+  flashed.set(element, now);
   const colour = `var(${direction < 0 ? "--flash-down" : "--flash-up"})`;
   element.animate([{ backgroundColor: colour }, { backgroundColor: "transparent" }], {
-    duration: 650,
-    easing: "ease-out",
+    duration: FLASH_MS,
+    easing: "steps(3, end)",
   });
 }

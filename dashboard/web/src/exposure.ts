@@ -12,7 +12,7 @@ const REDRAW_MS = 250;
 /** Strikes outside of which nothing reaches this share of the largest bar are left out. */
 const SHOWN_SHARE = 0.01;
 
-type Colours = Readonly<Record<"call" | "put" | "net" | "grid" | "text" | "accent" | "panel", string>>;
+type Colours = Readonly<Record<"call" | "put" | "net" | "grid" | "text" | "accent", string>>;
 type Bars = { strikes: number[]; call: number[]; put: number[]; net: number[] };
 
 export class Exposure implements Panel {
@@ -22,6 +22,7 @@ export class Exposure implements Panel {
   private readonly note: HTMLElement;
   private chart: uPlot | null = null;
   private colours: Colours;
+  private readonly family = getComputedStyle(document.body).fontFamily;
   private strikes: Strike[] = [];
   private ids = new Set<number>();
   private bars: Bars = { strikes: [], call: [], put: [], net: [] };
@@ -156,7 +157,7 @@ export class Exposure implements Panel {
       width: 0,
       points: { show: false },
     });
-    const axis = { stroke: () => this.colours.text, font: "11px system-ui, sans-serif", ticks: { show: false } };
+    const axis = { stroke: () => this.colours.text, font: `11px ${this.family}`, ticks: { show: false } };
     const grid = { stroke: () => this.colours.grid, width: 1 };
     return {
       ...size,
@@ -190,7 +191,7 @@ export class Exposure implements Panel {
   }
 
   private drawLabel(ctx: CanvasRenderingContext2D, x: number, bbox: uPlot.BBox, text: string): void {
-    ctx.font = `600 ${11 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.font = `600 ${11 * devicePixelRatio}px ${this.family}`;
     const isRight = x > bbox.left + bbox.width * 0.6;
     ctx.textAlign = isRight ? "right" : "left";
     ctx.textBaseline = "top";
@@ -221,7 +222,6 @@ export class Exposure implements Panel {
       grid: colour("grid"),
       text: colour("muted"),
       accent: colour("accent"),
-      panel: colour("panel"),
     };
     probe.remove();
     return colours;

@@ -1,6 +1,6 @@
 // One option's cells in the chain. The cells are recycled: `bind` gives them another contract.
 
-import { COLUMNS, reason, type Column } from "./columns";
+import { COLUMNS, MIRRORED, reason, type Column } from "./columns";
 import { Attribute, el, flash, Slot } from "./dom";
 import * as format from "./format";
 import { level } from "./freshness";
@@ -30,7 +30,7 @@ export class Leg {
     readonly right: "CE" | "PE",
     private readonly store: Store,
   ) {
-    const order = right === "CE" ? COLUMNS : [...COLUMNS].reverse();
+    const order = right === "CE" ? COLUMNS : MIRRORED;
     this.parts = order.map((column) => this.cell(column));
     this.cells = this.parts.map((part) => part.element);
     this.barSize = new Attribute(this.bar, "data-size");
