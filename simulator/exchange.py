@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import lru_cache
 
 import numpy as np
 
-from market.rules import IST, Rules, Session
+from market.rules import IST, Rules, Session, at_ist
 from simulator import liquidity, noise, quotes
 from simulator.dynamics import Dynamics, State
 from simulator.liquidity import Pace
@@ -140,15 +140,20 @@ class Market:
     def minute_bars(self, instant: datetime, rows: Ints) -> Bars:
         """The last completed minute, from last prices 15 s apart."""
         end = self.shown(instant).at_ms // 60_000 * 60_000
-        return self._bars(instant, rows, np.arange(end - 60_000, end + 1, _BAR_SAMPLE_MS))
+        moments_ms = np.arange(end - 60_000, end + 1, _BAR_SAMPLE_MS)
+        return self._bars(instant, rows, moments_ms, end - 60_000)
 
     def day_bars(self, instant: datetime, rows: Ints) -> Bars:
-        """The day so far, from last prices an hour apart and the present one."""
+        """The day so far, from last prices an hour apart and the present one.
+
+        As at the broker, the bar starts at midnight IST, not at the open.
+        """
         shown = self.shown(instant)
         grid = np.arange(shown.opened_ms, shown.at_ms, _RANGE_SAMPLE_MS)
-        return self._bars(instant, rows, np.append(grid, shown.at_ms))
+        midnight_ms = epoch_ms(at_ist(shown.trading_day, time(0)))
+        return self._bars(instant, rows, np.append(grid, shown.at_ms), midnight_ms)
 
-    def _bars(self, instant: datetime, rows: Ints, moments_ms: Ints) -> Bars:
+    def _bars(self, instant: datetime, rows: Ints, moments_ms: Ints, starts_ms: int) -> Bars:
         listing, shown = self.listing(instant), self.shown(instant)
         pace = self._pace(listing.day, shown.trading_day)
         many = np.tile(rows, moments_ms.size)
@@ -158,7 +163,7 @@ class Market:
         table = last.reshape(moments_ms.size, rows.size)
         traded = self._volume(listing, many, changed, shown, pace).reshape(table.shape)
         return Bars(
-            starts_ms=int(moments_ms[0]),
+            starts_ms=starts_ms,
             open=table[0],
             high=table.max(0),
             low=table.min(0),

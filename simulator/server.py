@@ -25,6 +25,7 @@ from simulator.faults import Control
 from simulator.socket import Cadence, SocketServer
 
 _LOG = structlog.get_logger(__name__)
+_SHUTDOWN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,11 @@ async def serve(config: SimulatorConfig, clock: Callable[[], datetime]) -> Async
     loop = asyncio.get_running_loop()
     control = Control(loop)
     gate = Gate(clock, loop.time, config.limits, config.max_sockets)
-    runner = web.AppRunner(_application(config, market, clock, gate, control), access_log=None)
+    app = _application(config, market, clock, gate, control)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, config.host, config.port, shutdown_timeout=1.0)
+        site = web.TCPSite(runner, config.host, config.port)
         await site.start()
         running = Running(config.host, _port(runner), market, control)
         _LOG.info("simulator_listening", url=running.url, seed=config.seed, session=config.session)

@@ -127,7 +127,7 @@ class _Connection:
             for task in talk:
                 task.cancel()
             await asyncio.gather(*talk, return_exceptions=True)
-            _LOG.info("socket_closed", code=self._socket.close_code)
+            _LOG.info("socket_closed", code=int(self._socket.close_code or 1006))
 
     async def close(self, code: int) -> None:
         """Close in good order with ``code``."""
