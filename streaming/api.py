@@ -21,7 +21,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from market.errors import FrameError
+from market.errors import ConfigurationError, FrameError
 from market.live_frame import LiveFrame, LiveTable, encode
 from streaming.viewers import ACK_SECONDS, Viewer
 
@@ -86,16 +86,27 @@ class LiveFeed:
 
     @asynccontextmanager
     async def serving(self, host: str, port: int) -> AsyncIterator[Server]:
-        """Listen; on leaving, every viewer is closed with 1001."""
-        async with serve(
-            self._serve_viewer,
-            host,
-            port,
-            process_request=self._route,
-            compression=None,
-            max_size=65_536,
-            close_timeout=1,
-        ) as server:
+        """Listen; on leaving, every viewer is closed with 1001.
+
+        Raises:
+            ConfigurationError: the port is taken or may not be used.
+        """
+        try:
+            server = await serve(
+                self._serve_viewer,
+                host,
+                port,
+                process_request=self._route,
+                compression=None,
+                max_size=65_536,
+                close_timeout=1,
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"the live feed cannot listen on {host}:{port} ({error}): stop what uses the port, "
+                "or set OPTIONLAKE_LIVE_PORT to another"
+            ) from error
+        async with server:
             yield server
 
     def _route(self, connection: ServerConnection, request: Request) -> Response | None:

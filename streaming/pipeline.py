@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -30,6 +30,9 @@ from streaming.feed import Event, FeedSession, GapSeen, Patience
 from streaming.health import Health, epoch_ms
 from streaming.live import LiveState
 from streaming.sink import Sink, SinkConfig, database_backoff
+
+# After midnight IST; the broker renews its list at about six.
+_MASTER_RENEWED = timedelta(hours=7)
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +59,7 @@ class StreamConfig:
     journal_cap_bytes: int = 10 * 1024**3
     drain_seconds: float = 10.0
     replan_seconds: float = 5.0
+    relist_seconds: float = 60.0
     mark_seconds: float = 0.5
     push_seconds: float = 0.05
     patience: Patience = field(default_factory=Patience)
@@ -75,6 +79,11 @@ async def run(  # noqa: PLR0917 - the parts of one program, each with a type of 
 
     Args:
         on_listening: told the live feed's port once it is open.
+
+    Raises:
+        ConfigurationError: the port is taken, the plan does not fit, or the database is unfit.
+        JournalError: frames can no longer be kept.
+        StorageError: the database refused a statement.
     """
     newest = await asyncio.to_thread(_newest_record, config.journal_folder)
     pipeline = _Pipeline(
@@ -83,7 +92,11 @@ async def run(  # noqa: PLR0917 - the parts of one program, each with a type of 
     feed = pipeline.live_feed
     async with feed.serving(config.live_host, config.live_port) as server:
         on_listening(server.sockets[0].getsockname()[1])
-        await pipeline.run(stop)
+        try:
+            await pipeline.run(stop)
+        except BaseExceptionGroup as group:
+            # Callers act by type: they are told what ended the process, not how it was built.
+            raise _first(group) from group
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +176,9 @@ class _Pipeline:
         receiving.cancel()
         await asyncio.wait([receiving])
         drained.set()
-        _, late = await asyncio.wait([landing], timeout=self._config.drain_seconds)
+        # A database that is away would only be waited for: the journal keeps what is left.
+        seconds = self._config.drain_seconds if self._sink.is_up else 0.0
+        _, late = await asyncio.wait([landing], timeout=seconds)
         if late:
             log.warning("stopped before everything was landed; the journal has the rest")
             landing.cancel()
@@ -196,7 +211,7 @@ class _Pipeline:
                 self._waiting_for = f"the instrument master: {error}"
                 log.error("instrument master not read, trying again", reason=str(error))
                 await asyncio.sleep(next(delays))
-        self._listed_on = self._today()
+        self._listed_on = self._listing_day()
         self._waiting_for = None
         self._is_listed.set()
 
@@ -205,20 +220,19 @@ class _Pipeline:
         delays, is_told = database_backoff(), False
         while True:
             try:
-                return await self._register()
+                await self._register(self._listed)
+                return self._follow_wanted()
             except DatabaseUnavailable as error:
                 if not is_told:
                     log.error("waiting for the database, ticks are journaled", reason=str(error))
                 is_told = True
                 await asyncio.sleep(next(delays))
 
-    async def _register(self) -> None:
+    async def _register(self, listed: Sequence[Instrument]) -> None:
         await asyncio.to_thread(timescale.migrate, self._config.dsn)
-        listed = self._listed
         ids = await asyncio.to_thread(instruments.register, self._config.dsn, listed)
         self._ids.update(ids)
         self._ids_by_key.update({i.broker_key: ids[str(i.contract)] for i in listed})
-        self._follow_wanted()
 
     def _follow_wanted(self) -> None:
         wanted = self._session.wanted
@@ -229,27 +243,29 @@ class _Pipeline:
         while True:
             is_complete = len(self._live.spots()) >= len(self._config.symbols)
             await asyncio.sleep(self._config.replan_seconds if is_complete else 0.5)
-            if self._today() != self._listed_on:
+            if self._listing_day() != self._listed_on:
                 await self._begin_day()
-            self._plan(self._live.spots())
+            else:
+                self._plan(self._live.spots())
 
     async def _begin_day(self) -> None:
-        """A new exchange day lists other contracts."""
+        """A new exchange day lists other contracts; until they are known the old plan stays."""
         try:
-            self._listed = await asyncio.to_thread(self._broker.instruments)
-            await self._register()
+            listed = await asyncio.to_thread(self._broker.instruments)
+            await self._register(listed)
         except (BrokerError, DatabaseUnavailable) as error:
             log.warning("instruments of the new day not read yet", reason=str(error))
+            await asyncio.sleep(self._config.relist_seconds)
             return
-        self._listed_on = self._today()
-        self._session.want({})
+        self._listed, self._listed_on = listed, self._listing_day()
+        self._plan(self._live.spots(), keeps_old=False)
 
-    def _plan(self, spots: Mapping[str, float]) -> None:
+    def _plan(self, spots: Mapping[str, float], keeps_old: bool = True) -> None:
         plan = feed_plan(self._listed, spots, self._config.strikes_each_side, self._today())
         planned = {key: mode for mode in plan.by_mode for key in plan.keys(mode)}
         before = self._session.wanted
         wanted: dict[str, Mode] = {**before, **planned}
-        if len(wanted) > FULL_KEYS_PER_SOCKET:
+        if not keeps_old or len(wanted) > FULL_KEYS_PER_SOCKET:
             wanted = planned
         if wanted != before:
             self._session.want(wanted)
@@ -292,6 +308,10 @@ class _Pipeline:
     def _today(self) -> date:
         return self._clock().astimezone(IST).date()
 
+    def _listing_day(self) -> date:
+        """Days of the instrument master begin when it has been renewed, not at midnight."""
+        return (self._clock() - _MASTER_RENEWED).astimezone(IST).date()
+
     def _health(self) -> Health:
         session, sink, connection = self._session, self._sink, self._connection
         now = self._clock()
@@ -321,6 +341,10 @@ class _Pipeline:
             dropped_updates=self.live_feed.dropped_updates,
             now_ms=round(now.timestamp() * 1000),
         )
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _newest_record(folder: Path) -> _Newest:

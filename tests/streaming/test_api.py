@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from brokers.upstox.codec import decode as decode_feed
+from market.errors import ConfigurationError
 from market.live_frame import LiveFrame, decode
 from streaming import api
 from streaming.api import HEALTH_PATH, LIVE_PATH, LiveFeed
@@ -189,5 +190,18 @@ def test_health_and_nothing_else_over_http() -> None:
             async with http.get(f"{base}:{port}/nothing") as answer:
                 assert answer.status == 404
                 assert LIVE_PATH in (await answer.json())["paths"]
+
+    run(test())
+
+
+def test_taken_port_is_a_setting_to_change() -> None:
+    """The message names the port and the setting."""
+
+    async def test() -> None:
+        async with feed() as (state, _, port):
+            second = LiveFeed(state, dict, lambda: 0.0)
+            with pytest.raises(ConfigurationError, match="OPTIONLAKE_LIVE_PORT"):
+                async with second.serving("127.0.0.1", port):
+                    pass
 
     run(test())

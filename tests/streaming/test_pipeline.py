@@ -17,13 +17,13 @@ import pytest
 from websockets.asyncio.client import connect
 
 from brokers.budget import UPSTOX_LIMITS, Budget
-from brokers.interface import Secret
+from brokers.interface import Instrument, Secret
 from brokers.planner import chain_plan
 from brokers.upstox.auth import StaticToken
 from brokers.upstox.codec import UpstoxCodec, decode
 from brokers.upstox.rest import Upstox
 from market import live_frame
-from market.errors import FrameError
+from market.errors import ConfigurationError, FrameError
 from market.rules import IST, AlwaysOpen
 from storage import chains, journal
 from storage.embedded import EmbeddedServer
@@ -274,3 +274,39 @@ def test_restart_lands_what_was_left_and_records_the_gap(
     assert rows == distinct == journaled_rows(folder)[0]
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT reason FROM gap").fetchall() == [("restart",)]
+
+
+def test_what_ends_the_process_is_told_by_type(
+    broker: Upstox, tokens: StaticToken, tmp_path: Path
+) -> None:
+    """Not as a group of groups: the caller turns the type into an exit code."""
+
+    async def test() -> None:
+        nowhere = config(f"postgresql://x@127.0.0.1:{free_port()}/x", tmp_path / "journal")
+        too_many = replace(nowhere, strikes_each_side=200, symbols=("NIFTY",), drain_seconds=0.1)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await stream(
+                too_many,
+                Crowded(broker),
+                UpstoxCodec(),
+                tokens,
+                RULES,
+                now,
+                asyncio.Event(),
+            )
+
+    with pytest.raises(ConfigurationError, match="keys"):
+        asyncio.run(test())
+
+
+class Crowded:
+    """The real broker, listing each contract under so many keys that no socket takes them."""
+
+    def __init__(self, broker: Upstox) -> None:
+        self._broker = broker
+        self.authorize_feed = broker.authorize_feed
+
+    def instruments(self) -> list[Instrument]:
+        """Every spot a few thousand times."""
+        spots = [i for i in self._broker.instruments() if i.contract.expiry is None]
+        return [replace(i, broker_key=f"{i.broker_key}{n}") for i in spots for n in range(1500)]
