@@ -26,7 +26,6 @@ class Symbol:
         market_share: correlation of the spot with the common market factor.
         basis: carry above the risk-free rate, per year.
         lot_units: lot of a stock; an index's lot is a dated rule.
-        is_index, strikes_each_side: as they say.
     """
 
     underlying: Underlying
