@@ -30,6 +30,7 @@ from streaming.feed import Event, FeedSession, GapSeen, Patience
 from streaming.health import Health, epoch_ms
 from streaming.live import LiveState
 from streaming.sink import Sink, SinkConfig, database_backoff
+from transforms.implied_vol import warm
 
 # After midnight IST; the broker renews its list at about six.
 _MASTER_RENEWED = timedelta(hours=7)
@@ -192,6 +193,8 @@ class _Pipeline:
             group.create_task(self._mark())
 
     async def _land(self, stop: asyncio.Event) -> None:
+        # Compiling takes seconds where nothing is cached, and would hold up the loop at a mark.
+        await asyncio.to_thread(warm)
         await self._is_listed.wait()
         await self._prepare_database()
         following = asyncio.create_task(self._follow_chains())

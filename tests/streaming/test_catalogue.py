@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from market.live_frame import LiveTable
 from streaming.catalogue import Catalogue, Option
 from tests.streaming.listed import EXPIRY, SPOT
 from transforms.forward import FORWARD_STATUSES
 from transforms.implied_vol import IV_STATUSES
 
+ROOT = Path(__file__).resolve().parents[2]
 CALL = Option("NIFTY-20261201-24000-CE", "NIFTY", EXPIRY, 24000.0, "CE", 65)
 
 
@@ -66,3 +69,11 @@ def test_groups_are_what_viewers_choose_by() -> None:
     shown = catalogue.contracts.changed(0, {("NIFTY", "2026-12-01")})
     assert isinstance(shown, LiveTable)
     assert catalogue.contracts.changed(0, {("NIFTY", "2026-12-29")}) is None
+
+
+def test_the_document_names_every_column() -> None:
+    """Whoever reads a frame finds its columns, table by table."""
+    document = (ROOT / "docs" / "live-feed.md").read_text(encoding="utf-8")
+    for table in Catalogue().tables:
+        part = document.split(f"| `{table.name}` |")[1].split("\n| `")[0]
+        assert [name for name in table.shown if f"`{name}`" not in part] == []

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, datetime
+from pathlib import Path
 
 from streaming.health import Health, epoch_ms
 
+ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
     "state",
     "connected_at_ms",
@@ -41,3 +43,10 @@ def test_instants_are_epoch_milliseconds() -> None:
     """None stays None."""
     assert epoch_ms(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)) == 1000
     assert epoch_ms(None) is None
+
+
+def test_the_document_names_every_field() -> None:
+    """A figure that is not explained helps nobody."""
+    document = (ROOT / "docs" / "live-feed.md").read_text(encoding="utf-8")
+    missing = [f.name for f in fields(Health) if f"`{f.name}`" not in document]
+    assert missing == []
