@@ -1,4 +1,4 @@
-"""A headless Chromium for tests that need a real page; import ``browser`` where it is used."""
+"""A headless Chromium for tests that need a real page."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ ARGUMENTS = (
 )
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while it runs, Playwright's loop runs in this thread, and tests of other
+# modules could not start one of their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for the session; skips, with the reason, on a machine that has none."""
+    """One browser for a module; skips, with the reason, on a machine that has none."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         pytest.skip("no chromium on this machine: install Debian's package `chromium`")

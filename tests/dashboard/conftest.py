@@ -11,17 +11,14 @@ import requests
 from dashboard.app import DashboardConfig, create_server
 from tests.dashboard.fake_upstream import Background, FakeUpstream
 from tests.dashboard.until import until
-from tests.fix_browser import browser
-
-__all__ = ["browser"]
 
 
 class Dashboard:
     """A running dashboard."""
 
-    def __init__(self, background: Background, live_url: str) -> None:
+    def __init__(self, background: Background, live_url: str, port: int) -> None:
         self._background = background
-        self._server = create_server(DashboardConfig(live_url=live_url, port=0))
+        self._server = create_server(DashboardConfig(live_url=live_url, port=port))
         self._serving = asyncio.run_coroutine_threadsafe(self._server.serve(), background.loop)
         until(lambda: self._server.started)
         self.port: int = self._server.servers[0].sockets[0].getsockname()[1]
@@ -63,12 +60,12 @@ def upstream(background: Background) -> Iterator[FakeUpstream]:
 
 
 @pytest.fixture
-def start_dashboard(background: Background) -> Iterator[Callable[[str], Dashboard]]:
+def start_dashboard(background: Background) -> Iterator[Callable[..., Dashboard]]:
     """Starts dashboards that follow an address."""
     started: list[Dashboard] = []
 
-    def start(live_url: str) -> Dashboard:
-        started.append(Dashboard(background, live_url))
+    def start(live_url: str, port: int = 0) -> Dashboard:
+        started.append(Dashboard(background, live_url, port))
         return started[-1]
 
     yield start
@@ -77,7 +74,7 @@ def start_dashboard(background: Background) -> Iterator[Callable[[str], Dashboar
 
 
 @pytest.fixture
-def dashboard(upstream: FakeUpstream, start_dashboard: Callable[[str], Dashboard]) -> Dashboard:
+def dashboard(upstream: FakeUpstream, start_dashboard: Callable[..., Dashboard]) -> Dashboard:
     """A dashboard that has everything the feed holds."""
     started = start_dashboard(upstream.url)
     until(lambda: started.get("/api/v1/underlyings").ok)

@@ -129,15 +129,14 @@ class FakeUpstream:
     async def _serve(self, connection: ServerConnection) -> None:
         everything = {table: set(rows) for table, rows in self.market.rows.items()}
         self._dirty[connection] = everything
-        reader = asyncio.create_task(self._read(connection))
-        try:
-            await connection.send(
-                json.dumps({"type": "hello", "v": 1, "catalogue": self.market.catalogue})
-            )
-            await self._write(connection)
-        finally:
-            del self._dirty[connection]
-            reader.cancel()
+        tasks = [
+            asyncio.create_task(work) for work in (self._read(connection), self._write(connection))
+        ]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        del self._dirty[connection]
 
     async def _read(self, connection: ServerConnection) -> None:
         async for message in connection:
@@ -146,6 +145,8 @@ class FakeUpstream:
                 self.acks.append(told["sequence"])
 
     async def _write(self, connection: ServerConnection) -> None:
+        hello = {"type": "hello", "v": 1, "catalogue": self.market.catalogue}
+        await connection.send(json.dumps(hello))
         sequence, health_due = 0, 0.0
         while True:
             if self.is_told and time.monotonic() >= health_due:

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import requests
 
 from dashboard.app import STATIC, DashboardConfig, create_app
 from dashboard.upstream import Upstream
@@ -46,8 +47,6 @@ def test_the_shipped_page_stays_small() -> None:
 
 def test_other_methods_are_refused_with_a_remedy(dashboard: Dashboard) -> None:
     """The API only answers questions."""
-    import requests
-
     answer = requests.post(dashboard.url + "/api/v1/underlyings", timeout=5)
     assert answer.status_code == 405
     assert answer.json()["error"]["remedy"]
@@ -71,7 +70,7 @@ async def run_until_failure() -> None:
         await asyncio.wait_for(failed.wait(), 5)
 
 
-def test_the_build_is_of_this_source() -> None:
-    """The lock names no registry, so that it works behind any."""
+def test_the_lock_of_the_front_end_names_no_registry() -> None:
+    """So that it installs behind any."""
     lock = Path(STATIC.parent / "web" / "package-lock.json").read_text(encoding="utf-8")
     assert '"resolved"' not in lock

@@ -51,7 +51,7 @@ def test_a_feed_that_comes_back_is_followed_again(
 
 
 def test_a_dashboard_may_start_before_the_feed(
-    background: Background, start_dashboard: Callable[[str], Dashboard]
+    background: Background, start_dashboard: Callable[..., Dashboard]
 ) -> None:
     """It says so until then, and needs no restart."""
     upstream = FakeUpstream(background).start()

@@ -45,11 +45,12 @@ export function judge({ socket, lostAtMs, health, problem, nowMs }: Facts): Verd
 
 function judgeFeed(health: Health, nowMs: number): Verdict {
   const last = health.last_frame_at_ms ?? null;
-  if (last === null) return stale("waiting", "The feed has sent no price yet.");
+  const why = health.detail ? ` Reason: ${health.detail}.` : "";
+  if (last === null) return stale("waiting", `The feed has sent no price yet.${why}`);
   const silentMs = nowMs - last;
   if (silentMs > STALE_MS + HEALTH_MS) {
     const ago = `${format.duration(silentMs)} (last at ${format.dayAndTime(last)} IST, feed state “${health.state ?? "?"}”)`;
-    return stale("stale", `No price from the feed for ${ago}. Values are the last known.`);
+    return stale("stale", `No price from the feed for ${ago}. Values are the last known.${why}`);
   }
   if (health.database === "down") {
     return stale("degraded", "The database is down: prices are live and journalled, snapshots wait.");

@@ -40,6 +40,7 @@ export interface Catalogue {
 /** The feed's health and, beside it, how the server stands to the feed. */
 export interface Health {
   state?: string;
+  detail?: string | null;
   connected_at_ms?: number | null;
   last_frame_at_ms?: number | null;
   token_expires_at_ms?: number | null;
