@@ -30,7 +30,6 @@ ZONES = Path("/usr/share/zoneinfo/UTC")
 REMEDY = "or set DATABASE_URL to a PostgreSQL server that has TimescaleDB"
 
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-_PUBLIC_MIRROR = "http://deb.debian.org/debian"
 _ROOTS = ("libc6", "libgcc-s1", "libstdc++6", SERVER, EXTENSION)
 # Depended on for maintenance scripts and for compiling queries, which this server does without.
 _UNNEEDED = ("libllvm", "libperl", "libjson-perl", "libcommon-sense-perl", "libipc-", "libio-")
@@ -193,10 +192,16 @@ def _apt_options(work: Path) -> tuple[str, ...]:
 
 
 def _mirror() -> str:
-    """The Debian mirror that this host already uses, or the public one."""
+    """The Debian mirror that this host's apt is set to.
+
+    Raises:
+        ConfigurationError: the host has none.
+    """
     listed = _run(("apt-get", "indextargets", "--format", "$(REPO_URI)")).split()
-    own = (uri for uri in listed if uri.rstrip("/").endswith("/debian"))
-    return next(own, _PUBLIC_MIRROR)
+    own = [uri for uri in listed if uri.rstrip("/").endswith("/debian")]
+    if not own:
+        raise ConfigurationError(f"apt on this host knows no Debian mirror: add one, {REMEDY}")
+    return own[0]
 
 
 def _closure(options: Sequence[str]) -> list[str]:
