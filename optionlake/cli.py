@@ -9,6 +9,8 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec
@@ -22,6 +24,14 @@ from optionlake import logs
 from optionlake.settings import Settings, load
 
 P = ParamSpec("P")
+
+
+class Calendar(StrEnum):
+    """The simulated exchange's hours."""
+
+    always = "always"
+    nse = "nse"
+
 
 app = typer.Typer(
     name="optionlake",
@@ -73,19 +83,17 @@ def up() -> None:
 def simulate(
     port: Annotated[int | None, typer.Option(help="port for REST and WebSocket")] = None,
     seed: Annotated[int | None, typer.Option(help="seed of the market")] = None,
-    session: Annotated[str | None, typer.Option(help="always or nse")] = None,
+    session: Annotated[
+        Calendar | None, typer.Option(help="never close, or keep the exchange's hours")
+    ] = None,
 ) -> None:
     """Serve the simulated exchange alone: REST and WebSocket on one port."""
-    from optionlake import serve
+    from optionlake import compose, serve
 
-    settings = _started(load())
-    serve.simulator(
-        settings,
-        port=settings.simulator_port if port is None else port,
-        seed=settings.seed if seed is None else seed,
-        session=session or settings.session,
-        report=console.print,
-    )
+    chosen = {"simulator_port": port, "seed": seed, "session": session and session.value}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    settings = _started(load()).model_copy(update=given)
+    serve.simulator(compose.simulator_config(settings), console.print)
 
 
 @app.command()
@@ -116,7 +124,7 @@ def status(
 
     found = health.gather(_inspected(load()))
     if as_json:
-        print(json.dumps(health.as_dict(found), indent=1))  # noqa: T201
+        print(json.dumps(asdict(found), indent=1))  # noqa: T201
     else:
         health.render(found, console)
     raise typer.Exit(0 if found.is_healthy else 1)
@@ -174,9 +182,10 @@ def _inspected(settings: Settings) -> Settings:
     if "home" in settings.model_fields_set:
         return settings
     candidates = [settings.home, DEMO_HOME]
-    running = [h for h in candidates if _with_home(settings, h).layout.processes_file.exists()]
-    existing = [h for h in candidates if h.exists()]
-    return _with_home(settings, (running or existing or candidates)[0])
+    layouts = {h: _with_home(settings, h).layout for h in candidates}
+    running = [h for h in candidates if layouts[h].processes_file.exists()]
+    used = [h for h in candidates if layouts[h].database_url_file.exists()]
+    return _with_home(settings, (running or used or candidates)[0])
 
 
 def _with_home(settings: Settings, home: Path) -> Settings:

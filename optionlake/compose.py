@@ -13,7 +13,9 @@ from brokers.interface import Secret
 from brokers.upstox.auth import StaticToken
 from brokers.upstox.rest import Upstox
 from optionlake.settings import Settings
+from simulator.server import SimulatorConfig
 from storage.lake import Lake, LakeConfig
+from streaming.pipeline import StreamConfig
 
 
 def now() -> datetime:
@@ -47,3 +49,28 @@ def lake(settings: Settings, *, is_read_only: bool = False) -> Lake:
     """The lake of this home."""
     config = LakeConfig(settings.dsn(), settings.layout.lake)
     return Lake(config, is_read_only=is_read_only)
+
+
+def stream_config(settings: Settings) -> StreamConfig:
+    """What the streaming process is told."""
+    return StreamConfig(
+        dsn=settings.dsn(),
+        journal_folder=settings.layout.journal,
+        live_host="127.0.0.1",
+        live_port=settings.live_port,
+        symbols=settings.symbol_list,
+        strikes_each_side=settings.strikes_each_side,
+        journal_sync_seconds=settings.journal_sync_ms / 1000,
+        journal_cap_bytes=settings.journal_cap_mb * 1_000_000,
+    )
+
+
+def simulator_config(settings: Settings) -> SimulatorConfig:
+    """What the simulated exchange is told."""
+    return SimulatorConfig(
+        settings.host,
+        settings.simulator_port,
+        settings.seed,
+        settings.session,
+        settings.symbol_list,
+    )

@@ -23,7 +23,7 @@ from market.errors import ConfigurationError
 from market.rules import IST
 from optionlake import compose
 from optionlake.settings import Settings
-from optionlake.supervisor import Program, ProgramFailed, Supervisor
+from optionlake.supervisor import Program, ProgramFailed, Supervisor, inherited
 from simulator.tokens import mint
 from storage.embedded import EmbeddedServer
 from storage.layout import Layout
@@ -142,12 +142,10 @@ def programs(settings: Settings, *, is_demo: bool) -> Iterator[tuple[Program, ..
 
 def _environment(settings: Settings) -> dict[str, str]:
     """The settings, and what Dagster and dbt need to find themselves and each other."""
-    beside_python = str(Path(sys.executable).parent)
     return {
         **settings.model_copy(update={"home": settings.layout.home}).as_environment(),
         "DAGSTER_HOME": str(settings.layout.dagster),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
-        "PATH": f"{beside_python}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -190,7 +188,7 @@ def prepare_dagster(settings: Settings) -> None:
     """
     done = subprocess.run(
         (sys.executable, "-m", "orchestration.instance"),
-        env={**os.environ, **_environment(settings)},
+        env=inherited(_environment(settings)),
         capture_output=True,
         text=True,
         check=False,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -20,31 +21,35 @@ from optionlake import compose
 from optionlake.settings import Settings
 from simulator.server import SimulatorConfig, serve
 from simulator.tokens import mint
-from storage import provision
+from storage.provision import cache_folder, provision
 from streaming import pipeline
 from transforms.implied_vol import warm
 
 Report = Callable[[str], None]
+TOKEN_LIFETIME = timedelta(days=1)
 
 
-def simulator(settings: Settings, *, port: int, seed: int, session: str, report: Report) -> None:
+def simulator(config: SimulatorConfig, report: Report) -> None:
     """Serve the simulated exchange until a signal.
 
     Raises:
-        ConfigurationError: if ``session`` is not known or the port is taken.
+        ConfigurationError: for a symbol that the exchange does not list, or a port that is taken.
     """
-    if session not in {"always", "nse"}:
-        raise ConfigurationError(f"session {session!r} is not known, expected always or nse")
-    config = SimulatorConfig(settings.host, port, seed, session, settings.symbol_list)
 
     async def until_stopped() -> None:
         async with serve(config, compose.now) as running:
-            token = mint(compose.now(), timedelta(days=1))
-            report(f"simulated exchange on {running.url}, session {session}, seed {seed}")
-            report(f"token: {token}")
+            report(f"simulated exchange on {running.url}")
+            report(f"session {config.session}, seed {config.seed}")
+            if sys.stdout.isatty():
+                report(f"a token for it:\n{mint(compose.now(), TOKEN_LIFETIME)}")
             await _signalled().wait()
 
-    asyncio.run(until_stopped())
+    try:
+        asyncio.run(until_stopped())
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {config.host}:{config.port}: {error.strerror}; choose another --port"
+        ) from error
 
 
 async def stream(settings: Settings) -> None:
@@ -87,7 +92,7 @@ def prepare(settings: Settings, report: Report) -> None:
     report("compiling pricing kernels")
     warm()
     if settings.database_url is None:
-        provision.ensure(report)
+        provision(cache_folder() / "timescaledb", report)
 
 
 def _signalled() -> asyncio.Event:

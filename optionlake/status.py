@@ -63,16 +63,17 @@ def gather(settings: Settings) -> Status:
     problems += [f"{s.name} is not running" for s in started if not s.is_alive()]
     if not started:
         problems.append("nothing is running: start it with optionlake demo or optionlake up")
+    is_known = ask("database", settings.dsn) is not None
     return Status(
         home=str(settings.layout.home),
         checked_at=compose.now().isoformat(),
         processes=[{**asdict(s), "is_alive": s.is_alive()} for s in started],
         feed=ask("feed", lambda: _feed(settings)) if started else None,
         token_expires_at=ask("token", lambda: _token_expiry(settings)) if started else None,
-        last_window=ask("last window", lambda: _last_window(settings)),
-        landing=ask("ticks", lambda: _plain(asdict(landing_status(settings.dsn())))),
-        lake_bytes=ask("lake", lambda: _lake_bytes(settings)),
-        budget=[asdict(usage) for usage in compose.budget(settings).usage()],
+        last_window=ask("last window", lambda: _last_window(settings)) if is_known else None,
+        landing=ask("ticks", lambda: _landing(settings)) if is_known else None,
+        lake_bytes=ask("lake", lambda: _lake_bytes(settings)) if is_known else None,
+        budget=[asdict(usage) for usage in compose.budget(settings).usage()] if is_known else [],
         problems=problems,
     )
 
@@ -124,6 +125,10 @@ def _token_expiry(settings: Settings) -> str | None:
     )
 
 
+def _landing(settings: Settings) -> dict[str, Any]:
+    return _plain(asdict(landing_status(settings.dsn())))
+
+
 def _last_window(settings: Settings) -> dict[str, Any] | None:
     lake = compose.lake(settings, is_read_only=True)
     try:
@@ -153,7 +158,8 @@ def _window(window: Mapping[str, Any] | None) -> str:
 
 
 def _budget(usages: list[dict[str, Any]]) -> str:
-    return ", ".join(f"{u['used']}/{u['calls']} in {u['seconds']:g} s" for u in usages)
+    used = (f"{u['used']}/{u['calls']} in {u['seconds']:g} s" for u in usages)
+    return ", ".join(used) or "unknown"
 
 
 def _counts(source: Mapping[str, Any], names: tuple[str, ...]) -> str:

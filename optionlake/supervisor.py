@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -133,7 +134,7 @@ class Supervisor:
         with (self._logs / f"{program.name}.log").open("ab") as output:
             process = subprocess.Popen(
                 list(program.arguments),
-                env={**os.environ, **program.environment},
+                env=inherited(program.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -172,6 +173,16 @@ class Supervisor:
 
     def _save(self) -> None:
         processes.write(self._record, [child.record for child in self._children])
+
+
+def inherited(added: Mapping[str, str]) -> dict[str, str]:
+    """The launcher's own environment with what a program is given, and our commands on the path.
+
+    Dagster looks for ``dbt`` there.
+    """
+    beside_python = str(Path(sys.executable).parent)
+    path = f"{beside_python}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {**os.environ, "PATH": path, **added}
 
 
 def stop_group(pid: int, seconds: float) -> None:
