@@ -16,7 +16,6 @@ from market.errors import (
     BrokerUnavailable,
     DatabaseUnavailable,
     LakeConflict,
-    OptionlakeError,
     RateLimited,
 )
 from market.rules import IST, Rules
@@ -35,12 +34,15 @@ INSTRUMENTS_CRON = "45 8 * * *"
 
 @contextmanager
 def typed_failures() -> Iterator[None]:
-    """Let errors that may pass go to the retry policy; end the run at once on any other."""
+    """Let errors that may pass go to the retry policy; end the run at once on any other.
+
+    Dagster's policy retries whatever is raised, a mistake in the code too, unless it is told so.
+    """
     try:
         yield
     except RETRYABLE:
         raise
-    except OptionlakeError as error:
+    except Exception as error:
         raise dg.Failure(f"{type(error).__name__}: {error}", allow_retries=False) from error
 
 

@@ -41,7 +41,6 @@ def build_definitions(
     window_job = dg.define_asset_job(
         "window",
         dg.AssetSelection.assets(*windowed),
-        partitions_def=keys,
         description="One window from the broker's answers to the rollup.",
     )
     marts_job = dg.define_asset_job(
