@@ -64,7 +64,7 @@ class _Server:
         self,
         config: DashboardConfig,
         now_ms: Callable[[], float],
-        on_failure: Callable[[], None],
+        on_failure: Callable[[BaseException], None],
     ) -> None:
         self._on_failure = on_failure
         self.now_ms = now_ms
@@ -87,7 +87,7 @@ class _Server:
         # page that goes on without its feed would look alive.
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("dashboard stops", exc_info=error)
-            self._on_failure()
+            self._on_failure(error)
 
     async def health(self, _request: Request) -> Response:
         return _json(payloads.health(self.hub, self.upstream.status, self.now_ms()))
@@ -132,7 +132,7 @@ class _Files(StaticFiles):
 def create_app(
     config: DashboardConfig,
     now_ms: Callable[[], float] = lambda: time.time() * 1000,
-    on_failure: Callable[[], None] = lambda: None,
+    on_failure: Callable[[BaseException], None] = lambda _: None,
 ) -> Starlette:
     """The application; it follows the feed between start-up and shut-down.
 
@@ -159,14 +159,24 @@ def create_app(
     )
 
 
-def create_server(config: DashboardConfig) -> uvicorn.Server:
-    """A web server for the application with the options that it relies on; ``run`` it."""
+class _Uvicorn(uvicorn.Server):
+    """A web server that ends when the application cannot go on, and says why."""
 
-    def stop() -> None:
-        server.should_exit = True
+    failure: BaseException | None = None
+
+    def fail(self, error: BaseException) -> None:
+        self.failure = error
+        self.should_exit = True
+
+
+def create_server(config: DashboardConfig, log_level: str = "warning") -> _Uvicorn:
+    """A web server for the application with the options that it relies on."""
+
+    def fail(error: BaseException) -> None:
+        server.fail(error)
 
     options = uvicorn.Config(
-        create_app(config, on_failure=stop),
+        create_app(config, on_failure=fail),
         host=config.host,
         port=config.port,
         ws="websockets-sansio",
@@ -175,11 +185,19 @@ def create_server(config: DashboardConfig) -> uvicorn.Server:
         ws_per_message_deflate=False,
         server_header=False,
         access_log=False,
-        log_level="warning",
+        log_level=log_level,
         timeout_graceful_shutdown=2,
     )
-    server = uvicorn.Server(options)
+    server = _Uvicorn(options)
     return server
+
+
+def run(config: DashboardConfig, log_level: str = "warning") -> None:
+    """Serve the page until a signal; a mistake in the program ends it with that exception."""
+    server = create_server(config, log_level)
+    server.run()
+    if server.failure is not None:
+        raise server.failure
 
 
 async def _page(_request: Request) -> Response:

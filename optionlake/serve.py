@@ -11,10 +11,8 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 
-import uvicorn
-
 from brokers.upstox.codec import UpstoxCodec
-from dashboard.app import DashboardConfig, create_app
+from dashboard.app import DashboardConfig, run
 from market.errors import ConfigurationError
 from market.rules import rules_for
 from optionlake import compose
@@ -78,13 +76,7 @@ def dashboard(settings: Settings) -> None:
         host=settings.host,
         port=settings.page_port,
     )
-    uvicorn.run(
-        create_app(config),
-        host=settings.host,
-        port=settings.page_port,
-        log_level=settings.log_level,
-        access_log=False,
-    )
+    run(config, settings.log_level)
 
 
 def prepare(settings: Settings, report: Report) -> None:

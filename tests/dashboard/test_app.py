@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 import requests
 
-from dashboard.app import STATIC, DashboardConfig, create_app
+from dashboard.app import STATIC, DashboardConfig, run
 from dashboard.upstream import Upstream
 from tests.dashboard.conftest import Dashboard
 
@@ -52,22 +51,15 @@ def test_other_methods_are_refused_with_a_remedy(dashboard: Dashboard) -> None:
     assert answer.json()["error"]["remedy"]
 
 
-def test_a_mistake_in_a_background_task_stops_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page that went on without its feed would look alive."""
+def test_a_mistake_in_a_background_task_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its exception: a page that went on without its feed would look alive."""
 
     async def broken(self: Upstream) -> None:
         raise AssertionError("a mistake")
 
     monkeypatch.setattr(Upstream, "follow", broken)
-    asyncio.run(run_until_failure())
-
-
-async def run_until_failure() -> None:
-    """Run the application's start-up until it reports."""
-    failed = asyncio.Event()
-    app = create_app(DashboardConfig(live_url="ws://127.0.0.1:1/"), on_failure=failed.set)
-    async with app.router.lifespan_context(app):
-        await asyncio.wait_for(failed.wait(), 5)
+    with pytest.raises(AssertionError, match="a mistake"):
+        run(DashboardConfig(live_url="ws://127.0.0.1:1/", port=0))
 
 
 def test_the_lock_of_the_front_end_names_no_registry() -> None:
