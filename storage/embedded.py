@@ -146,6 +146,14 @@ class EmbeddedServer:
         if done.returncode and self.is_running():
             raise StorageError(f"the database did not stop within {STOP_SECONDS} s: {self._tail()}")
 
+    def destroy(self) -> None:
+        """Stop it and remove its data, also those outside the home; for benchmarks and tests."""
+        self.stop()
+        folder = self.data_folder.parent
+        shutil.rmtree(folder, ignore_errors=True)
+        for left in (self._home / "database", self._password_path):
+            left.unlink(missing_ok=True)
+
     def is_running(self) -> bool:
         """Whether a live server process (not a zombie, not another program) owns the data."""
         pid = self.pid()

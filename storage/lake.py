@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,20 +18,24 @@ from typing import TypeVar
 
 import duckdb
 import polars as pl
+import psycopg
 
 from market.errors import DatabaseUnavailable, LakeConflict, SchemaMismatch, StorageError
 from storage import lake_tables
 from storage.duckdb_extensions import NAMES, extension_folder
 from storage.provision import cache_folder
-from storage.timescale import address
+from storage.timescale import address, connect
 from transforms.schemas import LAKE_TABLES, Schema
 
 __all__ = ["Lake", "LakeConfig", "extension_folder"]
 
-# Longest pause before each new attempt after a conflict, seconds; the pause itself is random, so
-# that two writers that collided do not collide again.
+# Longest wait for other writers of optionlake, seconds.
+TURN_SECONDS = 60
+# Longest pause before each new attempt after a conflict with a writer that takes no turns (dbt, a
+# person), seconds; the pause itself is random, so that two that collided do not collide again.
 CONFLICT_DELAYS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
+_WRITERS_LOCK = 7_141_004
 _SCHEMAS = {schema.name: schema for schema in LAKE_TABLES}
 _PASSWORD = re.compile(r"(://[^:@/\s]*:)[^@\s]*@|(password=)('[^']*'|\S+)")
 _Result = TypeVar("_Result")
@@ -64,7 +67,6 @@ class Lake:
     def __init__(self, config: LakeConfig, is_read_only: bool = False) -> None:
         self._config = config
         self._is_read_only = is_read_only
-        self._writing = threading.Lock()
         self._connection = self._attach()
 
     def ensure_tables(self) -> None:
@@ -145,7 +147,12 @@ class Lake:
             for name in NAMES:
                 connection.execute(f"LOAD {name}")
             connection.execute("SET GLOBAL TimeZone = 'UTC'")
-            connection.execute(self._attach_statement())
+            if self._is_read_only:
+                connection.execute(self._attach_statement())
+            else:
+                # The first of many makes the catalogue.
+                with self._turn():
+                    connection.execute(self._attach_statement())
         return connection
 
     def _attach_statement(self) -> str:
@@ -160,14 +167,31 @@ class Lake:
     def _transact(self, work: Callable[[duckdb.DuckDBPyConnection], _Result]) -> _Result:
         if self._is_read_only:
             raise StorageError("this lake was opened read-only: open it without is_read_only")
-        # Writers inside one process wait for each other; only those outside can conflict.
-        with self._writing:
+        with self._turn():
             for delay in CONFLICT_DELAYS:
                 try:
                     return self._attempt(work)
                 except LakeConflict:
                     time.sleep(random.uniform(0, delay))  # noqa: S311 - not for secrets
             return self._attempt(work)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let writers go one after another, in the order in which they came.
+
+        DuckLake's conflicts are by table, not by window: without turns, a backfill that replaces
+        window after window would make each attempt of the live run collide until it gives up.
+        """
+        with connect(self._config.catalogue_dsn, autocommit=True) as connection:
+            try:
+                connection.execute(f"SET lock_timeout = {int(TURN_SECONDS * 1000)}".encode())
+                connection.execute("SELECT pg_advisory_lock(%s)", (_WRITERS_LOCK,))
+            except psycopg.errors.LockNotAvailable:
+                raise LakeConflict(
+                    f"other writers kept the lake of {address(self._config.catalogue_dsn)} for "
+                    f"{TURN_SECONDS} s: try again"
+                ) from None
+            yield
 
     def _attempt(self, work: Callable[[duckdb.DuckDBPyConnection], _Result]) -> _Result:
         with self._errors(), self._cursor() as cursor:

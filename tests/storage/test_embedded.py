@@ -149,8 +149,10 @@ def test_a_home_that_the_servers_user_cannot_enter_works(deep_private_home: Path
         if link.is_symlink():
             assert str(deep_private_home) in (link.resolve() / "README").read_text()
     finally:
-        server.stop()
-        shutil.rmtree(server.data_folder.parent)
+        folder = server.data_folder
+        server.destroy()
+    assert not folder.parent.exists()
+    assert not link.is_symlink()
 
 
 def test_a_home_made_anew_starts_empty(deep_private_home: Path) -> None:

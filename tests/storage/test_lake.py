@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import duckdb
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from market.errors import DatabaseUnavailable, SchemaMismatch, StorageError
+from market.errors import DatabaseUnavailable, LakeConflict, SchemaMismatch, StorageError
 from storage import lake as module
 from storage.embedded import EmbeddedServer
 from storage.lake import Lake, LakeConfig
@@ -168,6 +169,56 @@ def _write_three_times(config: LakeConfig, rows: int) -> None:
     lake.close()
 
 
+def test_a_conflict_with_a_writer_that_takes_no_turns_is_retried(
+    lake: Lake, lake_config: LakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB's transaction error, by type; the window is written in the next attempt."""
+    lake.replace_window(DAY, slot(0), all_tables(rows=2))
+    stranger = Lake(lake_config)
+    attempts: list[int] = []
+    begin = Lake._attempt
+
+    def interfere(self: Lake, work: Callable[[duckdb.DuckDBPyConnection], object]) -> object:
+        def interrupted(cursor: duckdb.DuckDBPyConnection) -> object:
+            result = work(cursor)
+            if not attempts:
+                stranger.query("DELETE FROM chain")
+            attempts.append(1)
+            return result
+
+        return begin(self, interrupted)
+
+    monkeypatch.setattr(Lake, "_attempt", interfere)
+    lake.replace_window(DAY, slot(0), all_tables(rows=3))
+    assert len(attempts) == 2
+    assert count(lake) == 3
+    stranger.close()
+
+
+def test_conflicts_without_end_are_a_lake_conflict(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bounded, and worth trying again later by its type."""
+
+    def collide(*_: object) -> object:
+        raise LakeConflict("taken")
+
+    monkeypatch.setattr(Lake, "_attempt", collide)
+    monkeypatch.setattr(module, "CONFLICT_DELAYS", (0.0, 0.0))
+    with pytest.raises(LakeConflict):
+        lake.replace_window(DAY, slot(0), all_tables())
+
+
+def test_a_writer_that_never_ends_is_a_lake_conflict(
+    lake: Lake, lake_config: LakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait for one's turn is bounded too."""
+    monkeypatch.setattr(module, "TURN_SECONDS", 0.05)
+    with lake._turn(), pytest.raises(LakeConflict, match="other writers"):
+        lake.replace_window(DAY, slot(0), all_tables())
+    assert lake.replace_window(DAY, slot(0), all_tables())["chain"] == 4
+
+
 def test_a_read_only_lake_says_so(lake: Lake, lake_config: LakeConfig) -> None:
     """Every way to write is refused with the reason; reading works."""
     lake.replace_window(DAY, slot(0), all_tables())
@@ -269,8 +320,7 @@ def test_ensuring_again_changes_nothing(lake: Lake) -> None:
 
 
 def test_programs_that_start_together_make_one_lake(lake_config: LakeConfig) -> None:
-    """All ensure the tables at once."""
-    Lake(lake_config).close()
+    """All open it and ensure the tables at once, with nothing there before."""
 
     def ensure(_: int) -> None:
         lake = Lake(lake_config)
