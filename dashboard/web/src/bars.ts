@@ -68,6 +68,7 @@ export class Foot {
     const choice = selection.current;
     const id = choice ? store.expiriesOf(choice.symbol).find((e) => e.expiry === choice.expiry)?.id : undefined;
     const at = id === undefined ? NaN : store.row("expiry", id)["chain_at_ms"];
-    this.slot.set(`prices from socket, OI/IV from chain snapshot ${format.time(at)}`);
+    const isKnown = at !== undefined && !Number.isNaN(at);
+    this.slot.set(`prices from socket, ${isKnown ? `OI/IV from chain snapshot ${format.time(at)}` : "no chain snapshot yet"}`);
   }
 }

@@ -11,6 +11,8 @@ export interface Column {
   /** The column with the instant that the value describes. */
   at: string;
   scale: Scale;
+  /** Why it can be missing, where no status tells. */
+  missing: string;
   /** Left out on a narrow screen. */
   isWide?: true;
 }
@@ -23,6 +25,7 @@ export const COLUMNS: readonly Column[] = [
     format: format.quantity,
     at: "open_interest_at_ms",
     scale: "chain",
+    missing: "not told yet",
   },
   {
     field: "open_interest_change_units",
@@ -31,6 +34,7 @@ export const COLUMNS: readonly Column[] = [
     format: format.signedQuantity,
     at: "open_interest_at_ms",
     scale: "chain",
+    missing: "the previous day's comes with the chain snapshot",
     isWide: true,
   },
   {
@@ -40,6 +44,7 @@ export const COLUMNS: readonly Column[] = [
     format: format.quantity,
     at: "volume_at_ms",
     scale: "chain",
+    missing: "not told yet",
     isWide: true,
   },
   {
@@ -49,6 +54,7 @@ export const COLUMNS: readonly Column[] = [
     format: format.gamma,
     at: "greeks_at_ms",
     scale: "chain",
+    missing: "no chain snapshot yet",
     isWide: true,
   },
   {
@@ -58,6 +64,7 @@ export const COLUMNS: readonly Column[] = [
     format: format.delta,
     at: "greeks_at_ms",
     scale: "chain",
+    missing: "no chain snapshot yet",
     isWide: true,
   },
   {
@@ -67,6 +74,7 @@ export const COLUMNS: readonly Column[] = [
     format: format.volatility,
     at: "iv_at_ms",
     scale: "chain",
+    missing: "no chain snapshot yet",
   },
   {
     field: "bid_price",
@@ -75,6 +83,7 @@ export const COLUMNS: readonly Column[] = [
     format: format.price,
     at: "quote_at_ms",
     scale: "tick",
+    missing: "nobody bids",
     isWide: true,
   },
   {
@@ -84,6 +93,7 @@ export const COLUMNS: readonly Column[] = [
     format: format.price,
     at: "quote_at_ms",
     scale: "tick",
+    missing: "nobody offers",
     isWide: true,
   },
   {
@@ -93,6 +103,7 @@ export const COLUMNS: readonly Column[] = [
     format: format.price,
     at: "last_price_at_ms",
     scale: "tick",
+    missing: "no trade told yet",
   },
 ];
 
@@ -106,6 +117,6 @@ const ABOUT_THE_PRICE = new Set(["implied_volatility", "delta_forward", "gamma_f
 
 /** Why a value is missing, as far as the feed told. */
 export function reason(column: Column, ivStatus: string | undefined): string {
-  if (ABOUT_THE_PRICE.has(column.field)) return `no ${column.title}: ${format.words(ivStatus)}`;
-  return `no ${column.title}: not told by the exchange`;
+  const isAboutPrice = ABOUT_THE_PRICE.has(column.field);
+  return `no ${column.title}: ${isAboutPrice && ivStatus ? format.words(ivStatus) : column.missing}`;
 }

@@ -1,7 +1,7 @@
 // Gamma exposure by strike, as the feed gives it: bars of calls, puts and their net.
 
 import uPlot from "uplot";
-import { el } from "./dom";
+import { Attribute, el } from "./dom";
 import * as format from "./format";
 import { box, type Context, type Panel } from "./panel";
 import type { Choice } from "./selection";
@@ -18,6 +18,7 @@ type Bars = { strikes: number[]; call: number[]; put: number[]; net: number[] };
 export class Exposure implements Panel {
   readonly element: HTMLElement;
   private readonly plot = el("div", { class: "plot", role: "img" });
+  private readonly missing = new Attribute(this.plot, "data-missing");
   private readonly readout = el("p", { class: "readout", "aria-hidden": "true" });
   private readonly note: HTMLElement;
   private chart: uPlot | null = null;
@@ -129,14 +130,16 @@ export class Exposure implements Panel {
 
   private describe(): void {
     const { strikes, net } = this.bars;
-    const total = net.reduce((sum, v) => sum + (v || 0), 0);
+    const isMissing = net.every((v) => Number.isNaN(v));
+    this.missing.set(isMissing ? "no chain snapshot yet" : null);
+    const total = isMissing ? NaN : net.reduce((sum, v) => sum + (v || 0), 0);
     const largest = net.reduce((at, v, i) => (Math.abs(v) > Math.abs(net[at] ?? 0) ? i : at), 0);
     const spot = format.price(this.context.store.row("underlying", this.spotId)["spot"]);
     const at = strikes[largest];
     const where = at === undefined ? "" : `, largest ${format.crore(net[largest])} at ${format.strike(at)}`;
     this.note.textContent = `net ${format.crore(total)}`;
     this.plot.setAttribute("aria-label", `Net gamma exposure ${format.crore(total)} ₹ crore per 1 %${where}; spot ${spot}`);
-    if (!this.readout.dataset["held"]) this.readout.textContent = at === undefined ? "" : `largest net ${format.crore(net[largest])} at ${format.strike(at)}`;
+    if (!this.readout.dataset["held"]) this.readout.textContent = isMissing ? "" : `largest net ${format.crore(net[largest])} at ${format.strike(at)}`;
   }
 
   private resize({ width, height }: { width: number; height: number }): void {

@@ -125,8 +125,12 @@ export function timeToMs(ms: Maybe): string {
   return `${clock.format(ms)}.${String(Math.floor(ms) % 1000).padStart(3, "0")}`;
 }
 
-export function dayAndTime(ms: Maybe): string {
-  return isNull(ms) ? NULL : `${day.format(ms)} ${clock.format(ms).slice(0, 5)}`;
+/** Date and time in India, with the year if it is not the one of `nowMs`. */
+export function dayAndTime(ms: Maybe, nowMs: number): string {
+  if (isNull(ms)) return NULL;
+  const year = today(ms).slice(0, 4);
+  const date = year === today(nowMs).slice(0, 4) ? day.format(ms) : `${day.format(ms)} ${year}`;
+  return `${date} ${clock.format(ms).slice(0, 5)}`;
 }
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");

@@ -11,7 +11,7 @@ type Text = (health: Health, nowMs: number) => string;
 
 const FIGURES: readonly [string, string, string, Text][] = [
   ["feed_age", "Feed age", "since the broker's last frame", (h, now) => format.age(now - (h.last_frame_at_ms ?? NaN))],
-  ["token", "Token until", "expiry of the access token, IST", (h) => format.dayAndTime(h.token_expires_at_ms)],
+  ["token", "Token until", "expiry of the access token, IST", (h, now) => format.dayAndTime(h.token_expires_at_ms, now)],
   ["subscribed", "Subscribed", "instruments on the socket / never seen", (h) => `${format.count(h.subscribed)} / ${format.count(h.never_seen)} unseen`],
   ["frames", "Frames", "received from the broker / not understood", (h) => `${format.quantity(h.frames)} / ${format.count(h.unknown_frames)} unknown`],
   ["landed", "Ticks landed", "written to the database / waiting", (h) => `${format.quantity(h.ticks_landed)} / ${format.quantity(h.rows_waiting)} waiting`],

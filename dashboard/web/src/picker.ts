@@ -64,7 +64,7 @@ export class Picker {
 
   private matches(): string[] {
     const wanted = this.input.value.trim().toUpperCase();
-    const symbols = this.context.store.catalogue?.underlyings.map((u) => u.symbol) ?? [];
+    const symbols = this.context.store.underlyings.map((u) => u.symbol);
     const starting = symbols.filter((s) => s.startsWith(wanted));
     return [...starting, ...symbols.filter((s) => !s.startsWith(wanted) && s.includes(wanted))];
   }

@@ -13,6 +13,8 @@ const FORMATS: Readonly<Record<string, (value: number | undefined) => string>> =
   atm_implied_volatility: format.volatility,
 };
 
+const FROM_CHAIN = new Set(Object.keys(FORMATS).slice(2));
+
 export const QUOTE_FIELDS = Object.keys(FORMATS);
 
 export class Quote {
@@ -39,6 +41,7 @@ export class Quote {
     for (const name of QUOTE_FIELDS) {
       const value = row[name];
       const changed = this.slots.get(name)!.set(FORMATS[name]!(value));
+      if (changed) this.excuse(name);
       if (changed) this.signs.get(name)?.set(sign(value));
       if (changed && name === "spot") this.moved(value ?? NaN);
     }
@@ -58,6 +61,14 @@ export class Quote {
     if (name === "change_percent" || name === "net_gex_crore_per_percent") {
       this.signs.set(name, new Attribute(made.element, "data-sign"));
     }
+  }
+
+  /** A dash says why; the spot's own title is made when it is pointed at. */
+  private excuse(name: string): void {
+    const isMissing = this.slots.get(name)!.text === format.NULL;
+    const hasChain = !Number.isNaN(this.row["chain_at_ms"] ?? NaN);
+    const why = FROM_CHAIN.has(name) && !hasChain ? "no chain snapshot yet" : "not identified";
+    this.elements.get(name)!.title = isMissing ? why : "";
   }
 
   private moved(value: number): void {

@@ -106,10 +106,12 @@ export class Ratios implements Panel {
     this.callSlot.set(format.quantity(call));
     this.putSlot.set(format.quantity(put));
     const share = Math.round((100 * call) / (call + put));
-    this.split.style.transform = `scaleX(${Number.isNaN(share) ? 0.5 : share / 100})`;
+    this.split.parentElement!.toggleAttribute("data-missing", Number.isNaN(share));
+    this.split.style.transform = `scaleX(${Number.isNaN(share) ? 0 : share / 100})`;
   }
 
   private provenance(row: Row): string {
+    if (Number.isNaN(row["chain_at_ms"] ?? NaN)) return "no chain snapshot yet";
     const status = this.context.store.catalogue?.forward_statuses[row["forward_status"] ?? NaN];
     return [
       `chain snapshot ${format.time(row["chain_at_ms"])} IST, marked ${format.time(row["marked_at_ms"])} IST`,

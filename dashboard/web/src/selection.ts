@@ -25,7 +25,7 @@ export class Selection {
 
   /** Hold the choice against what exists: an expired or unknown one moves to the nearest. */
   settle(): void {
-    const known = this.store.catalogue?.underlyings ?? [];
+    const known = this.store.underlyings;
     const symbol = this.current?.symbol ?? "";
     const chosen = known.find((u) => u.symbol === symbol) ?? known[0];
     if (chosen) this.choose(chosen.symbol, this.current?.expiry);

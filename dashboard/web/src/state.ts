@@ -49,7 +49,7 @@ function judgeFeed(health: Health, nowMs: number): Verdict {
   if (last === null) return stale("waiting", `The feed has sent no price yet.${why}`);
   const silentMs = nowMs - last;
   if (silentMs > STALE_MS + HEALTH_MS) {
-    const ago = `${format.duration(silentMs)} (last at ${format.dayAndTime(last)} IST, feed state “${health.state ?? "?"}”)`;
+    const ago = `${format.duration(silentMs)} (last at ${format.dayAndTime(last, nowMs)} IST, feed state “${health.state ?? "?"}”)`;
     return stale("stale", `No price from the feed for ${ago}. Values are the last known.${why}`);
   }
   if (health.database === "down") {

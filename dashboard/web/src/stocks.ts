@@ -40,7 +40,7 @@ export class Stocks implements Panel {
   }
 
   show(choice: Choice): void {
-    const stocks = this.context.store.catalogue?.underlyings.filter((u) => u.kind !== "INDEX") ?? [];
+    const stocks = this.context.store.underlyings.filter((u) => u.kind !== "INDEX");
     const listed = JSON.stringify(stocks);
     if (listed !== this.listed) {
       this.listed = listed;

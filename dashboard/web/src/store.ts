@@ -69,6 +69,7 @@ export type Changes = Readonly<Record<TableName, ReadonlySet<number>>>;
 
 const NAMES: readonly TableName[] = ["underlying", "expiry", "strike", "contract"];
 const NOTHING: Row = {};
+const INDEX_ORDER = ["NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "SENSEX", "BANKEX"];
 
 export class Store {
   catalogue: Catalogue | null = null;
@@ -101,6 +102,16 @@ export class Store {
     const changes = this.changed;
     this.changed = blank(() => new Set());
     return changes;
+  }
+
+  /** Indices in the order that desks read them, then the others as the feed lists them. */
+  get underlyings(): Underlying[] {
+    const rank = (u: Underlying): number => {
+      const at = INDEX_ORDER.indexOf(u.symbol);
+      return u.kind !== "INDEX" ? Infinity : at < 0 ? INDEX_ORDER.length : at;
+    };
+    const known = this.catalogue?.underlyings ?? [];
+    return [...known].sort((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
   }
 
   expiriesOf(symbol: string): Expiry[] {

@@ -15,7 +15,7 @@ export class Strip implements Panel {
   constructor(private readonly context: Context) {}
 
   show(choice: Choice): void {
-    const indices = this.context.store.catalogue?.underlyings.filter((u) => u.kind === "INDEX") ?? [];
+    const indices = this.context.store.underlyings.filter((u) => u.kind === "INDEX");
     const listed = JSON.stringify(indices);
     if (listed !== this.listed) {
       this.listed = listed;

@@ -73,7 +73,8 @@ test("times are India's", () => {
   const at = Date.UTC(2026, 10, 24, 8, 30, 5, 7);
   expect(format.time(at)).toBe("14:00:05");
   expect(format.timeToMs(at)).toBe("14:00:05.007");
-  expect(format.dayAndTime(at)).toBe("24 Nov 14:00");
+  expect(format.dayAndTime(at, at)).toBe("24 Nov 14:00");
+  expect(format.dayAndTime(at, Date.UTC(2027, 0, 1))).toBe("24 Nov 2026 14:00");
   expect(format.today(Date.UTC(2026, 10, 24, 20, 0))).toBe("2026-11-25");
 });
 
