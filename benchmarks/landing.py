@@ -61,7 +61,7 @@ def run() -> tuple[Mapping[str, Metric], Mapping[str, object]]:
             migrate(dsn)
             ours, plain = _rounds(dsn)
         finally:
-            server.stop()
+            server.destroy()
     metric = against(ours, "rows/s", plain, "Above 1: landing with its ledger is the faster.")
     details = {"batch_rows": BATCH_ROWS, "batches": BATCHES, "rounds": ROUNDS, "fsync": True}
     return {"vs_plain_copy": metric}, details

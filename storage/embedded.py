@@ -128,27 +128,12 @@ class EmbeddedServer:
         Raises:
             StorageError: if it does not stop in time.
         """
-        if not self.is_running():
-            return
-        programs = provision(self._prefix, lambda _: None)
-        done = self._run(
-            (
-                programs / "pg_ctl",
-                "stop",
-                "-D",
-                self.data_folder,
-                "-m",
-                "fast",
-                "-t",
-                str(STOP_SECONDS),
-            )
-        )
-        if done.returncode and self.is_running():
-            raise StorageError(f"the database did not stop within {STOP_SECONDS} s: {self._tail()}")
+        self._shut_down("fast")
 
     def destroy(self) -> None:
         """Stop it and remove its data, also those outside the home; for benchmarks and tests."""
-        self.stop()
+        # What is about to be removed need not be written out first.
+        self._shut_down("immediate")
         folder = self.data_folder.parent
         shutil.rmtree(folder, ignore_errors=True)
         for left in (self._home / "database", self._password_path):
@@ -188,6 +173,15 @@ class EmbeddedServer:
             return (self.data_folder / "postmaster.pid").read_text().splitlines()
         except OSError:
             return []
+
+    def _shut_down(self, mode: str) -> None:
+        if not self.is_running():
+            return
+        programs = provision(self._prefix, lambda _: None)
+        command = (programs / "pg_ctl", "stop", "-w", "-D", self.data_folder, "-m", mode)
+        done = self._run((*command, "-t", str(STOP_SECONDS)))
+        if done.returncode and self.is_running():
+            raise StorageError(f"the database did not stop within {STOP_SECONDS} s: {self._tail()}")
 
     def _refuse_other_port(self) -> None:
         lines = self._pid_file_lines()

@@ -61,7 +61,7 @@ def timescale(server_home: Path) -> Iterator[str]:
         migrate(ensure_database(dsn, _TEMPLATE))
         yield dsn
     finally:
-        server.stop()
+        server.destroy()
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def restartable(server_home: Path) -> Iterator[EmbeddedServer]:
     server = EmbeddedServer(server_home / f"own-{next(_numbers)}", free_port(), is_durable=False)
     start_or_skip(server)
     yield server
-    server.stop()
+    server.destroy()
 
 
 def _drop(dsn: str, name: str) -> None:
