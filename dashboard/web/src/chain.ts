@@ -181,7 +181,8 @@ export class Chain implements Panel {
   private explain(target: Element): void {
     const cell = target.closest<HTMLElement>("td");
     const leg = this.legs.get(Number(cell?.dataset["contract"] || NaN));
-    if (cell && leg) leg.explain(cell, this.context.clock.now());
+    const chainAtMs = this.context.store.row("expiry", this.expiryId)["chain_at_ms"] ?? NaN;
+    if (cell && leg) leg.explain(cell, this.context.clock.now(), chainAtMs);
   }
 }
 

@@ -135,11 +135,11 @@ export function dayAndTime(ms: Maybe, nowMs: number): string {
 
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 
-/** An ISO date as 01 Dec, with the year if it is another one than `today`'s. */
+/** An ISO date as 01 Dec, with the year where the day and month alone could be taken for another. */
 export function date(iso: string, today: string): string {
   const [year = "", month = "1", dayOfMonth = ""] = iso.split("-");
   const short = `${dayOfMonth} ${MONTHS[Number(month) - 1]}`;
-  return year === today.slice(0, 4) ? short : `${short} ${year.slice(2)}`;
+  return daysBetween(today, iso) < 300 ? short : `${short} ${year.slice(2)}`;
 }
 
 /** Calendar days between two ISO dates. */

@@ -67,7 +67,7 @@ export class Leg {
   }
 
   /** The title of a cell, made when the pointer comes to it. */
-  explain(element: HTMLElement, nowMs: number): void {
+  explain(element: HTMLElement, nowMs: number, chainAtMs: number): void {
     const part = this.parts.find((p) => p.element === element);
     if (!part || !this.contract || part.slot.text === format.NULL) return;
     const { column } = part;
@@ -76,15 +76,15 @@ export class Leg {
     element.title = [
       `${symbol} ${format.strike(strike)} ${right} · ${column.title}: ${part.slot.text}`,
       `as of ${format.timeToMs(at)} IST (${format.age(nowMs - at)} old)`,
-      `source: ${this.source(column, at)}`,
+      `source: ${this.source(column, at <= chainAtMs ? "chain snapshot" : "socket")}`,
     ].join("\n");
   }
 
-  private source(column: Column, at: number): string {
+  private source(column: Column, byTime: string): string {
     if (column.at === "greeks_at_ms") return "computed here, marked to the newest spot";
-    if (column.field === "implied_volatility") return "implied here, from the chain snapshot's price";
+    if (column.field === "implied_volatility") return "implied here from the option's price";
     if (column.field === "last_price") return this.row["last_price_is_live"] ? "socket" : "chain snapshot";
-    return at === this.row["open_interest_at_ms"] ? "chain snapshot" : "socket";
+    return byTime;
   }
 
   private patch(part: Cell, value: number | undefined): void {

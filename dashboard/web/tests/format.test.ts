@@ -78,8 +78,9 @@ test("times are India's", () => {
   expect(format.today(Date.UTC(2026, 10, 24, 20, 0))).toBe("2026-11-25");
 });
 
-test("dates name the year only if it is another one", () => {
+test("dates name the year only if they are far", () => {
   expect(format.date("2026-12-01", "2026-11-24")).toBe("01 Dec");
-  expect(format.date("2027-01-05", "2026-11-24")).toBe("05 Jan 27");
+  expect(format.date("2027-01-05", "2026-11-24")).toBe("05 Jan");
+  expect(format.date("2027-12-28", "2026-11-24")).toBe("28 Dec 27");
   expect(format.daysBetween("2026-11-24", "2026-12-01")).toBe(7);
 });
