@@ -24,7 +24,7 @@ from orchestration.partitions import WindowPartitions
 RETRYABLE = (RateLimited, BrokerUnavailable, DatabaseUnavailable, LakeConflict)
 # Random delays, so that processes that failed together do not come back together.
 RETRIES = dg.RetryPolicy(
-    max_retries=2, delay=4, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL
+    max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL
 )
 MARTS_MINUTES = 15
 # Past the moment at which windows close: dbt's start-up would slow them down.

@@ -1,4 +1,4 @@
-"""The dbt project as Dagster uses it: manifest, filled-in profile, command line.
+"""The dbt project as Dagster uses it: manifest and filled-in profile.
 
 Everything that dbt writes goes under the home folder, so that the checkout stays as it is. Models
 and tests are dbt's own business (``dbt/``); which assets they become belongs in ``assets.marts``.
@@ -10,11 +10,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-
-from dagster_dbt import DbtCliResource
 
 from market.errors import ConfigurationError
 from storage.lake import LakeConfig, extension_folder
@@ -59,18 +56,10 @@ def filled_profile(values: Mapping[str, str]) -> str:
     return _ENV_VAR.sub(value_of, (PROJECT / "profiles.yml").read_text(encoding="utf-8"))
 
 
-@contextmanager
-def open_dbt(folder: Path, lake: LakeConfig) -> Iterator[DbtCliResource]:
-    """dbt's command line on the lake; the profile holds its address, so it is for the owner only.
-
-    Args:
-        folder: dbt's folder under the home.
-    """
+def prepare_profile(folder: Path, lake: LakeConfig) -> None:
+    """Write the filled profile; it holds the lake's address, so it is for the owner only."""
     folder.mkdir(parents=True, exist_ok=True)
     write_private(folder / "profiles.yml", filled_profile(profile_values(lake)))
-    yield DbtCliResource(
-        project_dir=str(PROJECT), profiles_dir=str(folder), dbt_executable=str(DBT)
-    )
 
 
 def profile_values(lake: LakeConfig) -> dict[str, str]:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import dagster as dg
+from dagster_dbt import DbtCliResource
 
 from brokers.budget import Budget
 from brokers.interface import Broker, Secret
 from brokers.upstox.auth import StaticToken
 from brokers.upstox.rest import Upstox
 from market.rules import IST, Rules
-from orchestration.dbt_project import open_dbt
+from orchestration.dbt_project import DBT, PROJECT, prepare_profile
 from orchestration.partitions import WindowPartitions, window_partitions
 from storage.lake import Lake, LakeConfig
 from storage.layout import Layout
@@ -90,7 +91,7 @@ def resources_of(config: LocationConfig) -> Mapping[str, object]:
         "broker": _resource(lambda: _open_broker(config)),
         "database": _resource(lambda: _open_database(config)),
         "lake": _resource(lambda: _open_lake(config)),
-        "dbt": _resource(lambda: open_dbt(config.layout.dbt, config.lake())),
+        "dbt": _resource(lambda: _open_dbt(config)),
     }
 
 
@@ -127,3 +128,12 @@ def _open_lake(config: LocationConfig) -> Iterator[Lake]:
         # A no-op when nothing is missing, so that any run may be a lake's first.
         lake.ensure_tables()
         yield lake
+
+
+@contextmanager
+def _open_dbt(config: LocationConfig) -> Iterator[DbtCliResource]:
+    folder = config.layout.dbt
+    prepare_profile(folder, config.lake())
+    yield DbtCliResource(
+        project_dir=str(PROJECT), profiles_dir=str(folder), dbt_executable=str(DBT)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -20,6 +20,7 @@ from market.rules import IST, Rules
 from orchestration.dbt_project import prepare_manifest
 from orchestration.resources import LocationConfig
 from simulator.server import SimulatorConfig
+from simulator.tokens import mint
 from storage.lake import Lake
 from storage.layout import Layout
 from tests.fix_simulator import SimulatedExchange, running_simulator
@@ -113,7 +114,7 @@ def location(
     with running_simulator(
         SimulatorConfig(session="nse", symbols=SYMBOLS, limits=()), clock
     ) as exchange:
-        config = configure(exchange.url, exchange.token, clock)
+        config = configure(exchange.url, mint(clock(), timedelta(days=30)), clock)
         tokens = StaticToken(config.access_token, clock)
         budget = Budget(config.layout.budget_file)
         once = RetryPolicy(attempts=1)

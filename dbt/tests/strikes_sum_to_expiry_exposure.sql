@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'gamma_exposure'}}}) }}
+
 -- Exposure summed over strikes is the expiry's own figure, to a millionth of the gross.
 select
     expiries.trading_day,

@@ -38,11 +38,14 @@ def marts(manifest: Path, runs: Path) -> dg.AssetsDefinition:
         runs: folder for dbt's logs and compiled SQL.
     """
 
-    @dbt_assets(manifest=manifest, dagster_dbt_translator=LakeTranslator(), pool=POOL)
-    def marts(
+    # Named apart from the job: Dagster wants the names of both to differ.
+    @dbt_assets(
+        manifest=manifest, name="dbt_models", dagster_dbt_translator=LakeTranslator(), pool=POOL
+    )
+    def dbt_models(
         context: dg.AssetExecutionContext, dbt: dg.ResourceParam[DbtCliResource]
     ) -> Iterator[Any]:
         invocation = dbt.cli(["build"], context=context, target_path=runs)
         yield from invocation.stream().fetch_row_counts()
 
-    return marts
+    return dbt_models

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from market.errors import WindowUnavailable
 from market.rules import Rules
@@ -21,9 +22,9 @@ def test_stored_rows_are_what_the_formulas_say(location: Location) -> None:
     chain = location.rows("chain")
     assert set(chain["as_of"]) == {AT.astimezone(UTC)}
     direct = analyse(QUOTES.conform(chain), AT.astimezone(UTC), Rules())
-    assert chain.select(direct.contracts.columns).equals(direct.contracts)
+    assert_frame_equal(chain.select(direct.contracts.columns), direct.contracts)
     expiries = location.rows("expiry_metrics")
-    assert expiries.select(direct.expiries.columns).equals(direct.expiries)
+    assert_frame_equal(expiries.select(direct.expiries.columns), direct.expiries)
     sums = location.rows("strike_exposure").group_by("symbol", maintain_order=True)
     over_strikes = sums.agg(pl.col("net_gex_crore_per_percent").sum())["net_gex_crore_per_percent"]
     assert over_strikes.to_list() == pytest.approx(expiries["net_gex_crore_per_percent"].to_list())

@@ -1,0 +1,107 @@
+"""Schedules tick when windows close; only what may pass is tried again."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
+
+import dagster as dg
+import pytest
+from dagster._utils.schedules import cron_string_iterator
+
+from market.errors import AuthenticationError, BrokerUnavailable, LakeConflict
+from market.rules import IST, AlwaysOpen, Rules
+from orchestration.automation import (
+    instruments_schedule,
+    marts_schedule,
+    typed_failures,
+    window_schedule,
+)
+from orchestration.partitions import WindowPartitions, window_partitions
+
+TODAY = date(2026, 11, 24)
+
+
+def partitions(rules: Rules | None = None, minutes: int = 5) -> WindowPartitions:
+    return window_partitions(rules or Rules(), date(2026, 7, 1), TODAY, minutes)
+
+
+def key_at(schedule: dg.ScheduleDefinition, at: datetime) -> str | None:
+    """What the schedule requests at a tick: a partition key, a run key, or nothing."""
+    context = dg.build_schedule_context(scheduled_execution_time=at)
+    requested = schedule(context)
+    if isinstance(requested, dg.SkipReason):
+        return None
+    assert isinstance(requested, dg.RunRequest)
+    return requested.partition_key or requested.run_key
+
+
+@pytest.mark.parametrize("day", ["2026-07-31", "2026-11-08", "2026-11-10", "2026-11-11"])
+@pytest.mark.parametrize("minutes", [3, 5])
+def test_every_window_is_requested_as_it_closes(day: str, minutes: int) -> None:
+    """Over a whole day the ticks request exactly that day's windows, each at its end."""
+    windows = partitions(minutes=minutes)
+    schedule = window_schedule("window", windows)
+    at = datetime.fromisoformat(day).replace(tzinfo=IST)
+    ticks = cron_string_iterator(at.timestamp(), str(schedule.cron_schedule), str(IST))
+    requested = {}
+    for tick in takewhile(lambda tick: tick < at + timedelta(days=1), ticks):
+        if key := key_at(schedule, tick):
+            requested[key] = tick
+    own = windows.windows(at.date())
+    assert requested == {str(windows.key(w)): w.end_at for w in own}
+
+
+def test_the_same_window_is_requested_once() -> None:
+    """The partition is the run's key, so a tick that is evaluated twice starts one run."""
+    schedule = window_schedule("window", partitions())
+    at = datetime(2026, 11, 23, 10, 5, tzinfo=IST)
+    requested = schedule(dg.build_schedule_context(scheduled_execution_time=at))
+    assert isinstance(requested, dg.RunRequest)
+    assert requested.run_key == requested.partition_key == "2026-11-23|10:00"
+
+
+def test_the_open_all_day_exchange_closes_windows_at_midnight_too() -> None:
+    """The last window of a day ends on the next one."""
+    schedule = window_schedule("window", partitions(AlwaysOpen(), 1))
+    assert key_at(schedule, datetime(2026, 11, 24, 0, 0, tzinfo=IST)) == "2026-11-23|23:59"
+    assert key_at(schedule, datetime(2026, 11, 24, 0, 1, tzinfo=IST)) == "2026-11-24|00:00"
+
+
+@pytest.mark.parametrize(
+    ("at", "is_requested"),
+    [
+        ("2026-11-23 09:17", False),
+        ("2026-11-23 09:32", True),
+        ("2026-11-23 15:47", True),
+        ("2026-11-23 16:02", False),
+        ("2026-11-24 11:02", False),
+    ],
+)
+def test_marts_are_built_while_windows_close(at: str, is_requested: bool) -> None:
+    """Once more after the last window, then not until the next session."""
+    schedule = marts_schedule("marts", partitions())
+    key = key_at(schedule, datetime.fromisoformat(at).replace(tzinfo=IST))
+    assert (key is not None) == is_requested
+
+
+def test_listings_are_read_on_trading_days() -> None:
+    """A holiday lists nothing new."""
+    schedule = instruments_schedule("instruments", Rules())
+    assert key_at(schedule, datetime(2026, 11, 23, 3, 15, tzinfo=UTC)) == "instruments-2026-11-23"
+    assert key_at(schedule, datetime(2026, 11, 24, 3, 15, tzinfo=UTC)) is None
+
+
+@pytest.mark.parametrize("error", [BrokerUnavailable("down"), LakeConflict("lost")])
+def test_what_may_pass_is_left_to_the_retry_policy(error: Exception) -> None:
+    """The error itself comes through, so Dagster tries the step again."""
+    with pytest.raises(type(error)), typed_failures():
+        raise error
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("no token"), KeyError("a mistake")])
+def test_what_will_not_pass_ends_the_step(error: Exception) -> None:
+    """A dead token or a mistake in the code is not tried again; the message names its type."""
+    with pytest.raises(dg.Failure, match=type(error).__name__) as caught, typed_failures():
+        raise error
+    assert caught.value.allow_retries is False
