@@ -10,8 +10,9 @@ import asyncio
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ _PLAIN_COLUMNS = (
 def run() -> tuple[Mapping[str, Metric], Mapping[str, object]]:
     """Rows per second of both, in interleaved rounds on one server."""
     with tempfile.TemporaryDirectory(prefix="optionlake-landing-") as folder:
-        server = EmbeddedServer(Path(folder), _free_port())
+        server = EmbeddedServer(Path(folder), free_port())
         try:
             dsn = ensure_database(server.start(lambda _: None), "landing")
             migrate(dsn)
@@ -68,14 +69,15 @@ def run() -> tuple[Mapping[str, Metric], Mapping[str, object]]:
 
 
 def _rounds(dsn: str) -> tuple[list[float], list[float]]:
-    ours, plain = [], []
+    ours: list[float] = []
+    plain: list[float] = []
     asyncio.run(_land(dsn, _batches(1, 2)))  # opens chunks and caches; not counted
     for number in range(ROUNDS):
         batches = _batches(number + 2, BATCHES)
         records = [_records(batch) for batch in batches]
         pair: list[tuple[list[float], Callable[[], None]]] = [
-            (ours, lambda b=batches: asyncio.run(_land(dsn, b))),
-            (plain, lambda r=records: _copy(dsn, r)),
+            (ours, partial(_land_all, dsn, batches)),
+            (plain, partial(_copy, dsn, records)),
         ]
         for rates, action in pair if number % 2 else reversed(pair):
             rates.append(_rate(action))
@@ -86,6 +88,10 @@ def _rate(action: Callable[[], None]) -> float:
     began = time.perf_counter()
     action()
     return BATCH_ROWS * BATCHES / (time.perf_counter() - began)
+
+
+def _land_all(dsn: str, batches: list[TickBatch]) -> None:
+    asyncio.run(_land(dsn, batches))
 
 
 async def _land(dsn: str, batches: list[TickBatch]) -> None:
@@ -136,7 +142,7 @@ def _values(random: np.random.Generator, event_at_ms: np.ndarray) -> np.ndarray:
 def _records(batch: TickBatch) -> list[tuple[object, ...]]:
     """The peer's rows, made beforehand so that only its COPY is timed."""
     instants = [_instant(ms) for ms in batch.event_at_ms]
-    columns: list[list[object]] = [
+    columns: list[Sequence[object]] = [
         instants,
         [_instant(ns / 1e6) for ns in batch.received_at_ns],
         [batch.epoch] * len(batch),
@@ -154,7 +160,8 @@ def _instant(epoch_ms: float) -> datetime:
     return datetime.fromtimestamp(float(epoch_ms) / 1000, UTC)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A loopback port that nothing listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +34,20 @@ def oracle_path() -> Callable[[str], Path]:
         if not path.exists():
             pytest.skip(f"published oracle {name} is not on this machine")
         return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    """Loopback ports that nothing listens on at the moment, all different."""
+
+    def find(count: int) -> list[int]:
+        with contextlib.ExitStack() as held:
+            probes = [held.enter_context(socket.socket()) for _ in range(count)]
+            for probe in probes:
+                probe.bind(("127.0.0.1", 0))
+            return [probe.getsockname()[1] for probe in probes]
 
     return find
 

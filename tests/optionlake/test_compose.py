@@ -1,0 +1,49 @@
+"""Settings become objects: the simulator and the broker differ by address and token only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from market.errors import AuthenticationError
+from optionlake import compose
+from optionlake.settings import Settings
+
+
+def _settings(tmp_path: Path, **given: object) -> Settings:
+    return Settings(home=tmp_path, **given)  # type: ignore[arg-type]
+
+
+def test_now_is_aware_utc() -> None:
+    """Every instant that enters the system carries its zone."""
+    offset = compose.now().utcoffset()
+    assert offset is not None
+    assert not offset
+
+
+def test_missing_token_is_an_authentication_error(tmp_path: Path) -> None:
+    """The message says how to set one."""
+    with pytest.raises(AuthenticationError, match="UPSTOX_ACCESS_TOKEN"):
+        compose.tokens(_settings(tmp_path, access_token=None)).token()
+
+
+def test_stream_settings_keep_their_units(tmp_path: Path) -> None:
+    """Milliseconds become seconds and megabytes bytes, once."""
+    settings = _settings(
+        tmp_path,
+        database_url=SecretStr("postgresql://here/db"),
+        journal_sync_ms=250,
+        journal_cap_mb=3,
+    )
+    config = compose.stream_config(settings)
+    assert config.journal_sync_seconds == 0.25
+    assert config.journal_cap_bytes == 3_000_000
+    assert config.live_host == "127.0.0.1"
+
+
+def test_simulator_lists_the_symbols_that_are_followed(tmp_path: Path) -> None:
+    """What is asked for is what the demo's exchange has."""
+    config = compose.simulator_config(_settings(tmp_path, symbols="NIFTY,TCS", seed=3))
+    assert (config.symbols, config.seed) == (("NIFTY", "TCS"), 3)
