@@ -21,6 +21,10 @@ from orchestration.checks import checks
 from orchestration.dbt_project import prepare_manifest
 from orchestration.resources import LocationConfig, resources_of
 
+# Dagster keeps each event in its own storage; on the console a hundred lines a window hide the one
+# that matters.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+
 
 def build_definitions(
     config: LocationConfig, overrides: Mapping[str, object] | None = None
@@ -42,14 +46,19 @@ def build_definitions(
         "window",
         dg.AssetSelection.assets(*windowed),
         description="One window from the broker's answers to the rollup.",
+        config=_QUIET,
     )
     marts_job = dg.define_asset_job(
-        "marts", dg.AssetSelection.assets(dbt_models), description="All dbt models and tests."
+        "marts",
+        dg.AssetSelection.assets(dbt_models),
+        description="All dbt models and tests.",
+        config=_QUIET,
     )
     instruments_job = dg.define_asset_job(
         "instruments",
         dg.AssetSelection.assets(contracts.instrument_master),
         description="The broker's listings.",
+        config=_QUIET,
     )
     return dg.Definitions(
         assets=[contracts.instrument_master, history.TICKS, *windowed, dbt_models],

@@ -45,7 +45,6 @@ def marts(manifest: Path, runs: Path) -> dg.AssetsDefinition:
     def dbt_models(
         context: dg.AssetExecutionContext, dbt: dg.ResourceParam[DbtCliResource]
     ) -> Iterator[Any]:
-        invocation = dbt.cli(["build"], context=context, target_path=runs)
-        yield from invocation.stream().fetch_row_counts()
+        yield from dbt.cli(["build"], context=context, target_path=runs).stream()
 
     return dbt_models

@@ -47,6 +47,10 @@ def test_ticks_of_the_window_are_merged(location: Location) -> None:
     bar = [nifty[f"{name}_price"] for name in ("open", "high", "low", "close")]
     assert bar == [25400.0, 25410.5, 25400.0, 25405.0]
     assert nifty["tick_count"] == 3
+    # The chain was answered two seconds after the end, so at the end the tick was the newest price.
+    assert (nifty["price_source"], nifty["price"]) == ("socket", 25405.0)
+    chain = location.rows("chain").filter(pl.col("symbol") == "NIFTY")
+    assert nifty["spot"] == chain["spot"][0]
     assert rows["TCS"]["tick_count"] == 0
     assert rows["TCS"]["price_source"] == "chain"
     assert rows["TCS"]["price"] == rows["TCS"]["spot"]
