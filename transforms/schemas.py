@@ -254,7 +254,7 @@ UNDERLYING_ROLLUP = Schema(
             for c in TICK_BARS.columns
             if c.name != "symbol"
         ),
-        Column("price", _FLOAT, "₹", "newest price known at the window's end"),
+        Column("price", _FLOAT, "₹", "last tick of the window, else the chain's spot"),
         Column("price_source", _TEXT, "", "socket or chain"),
         Column("price_at", INSTANT, "UTC", "instant of that price"),
     ),

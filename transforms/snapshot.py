@@ -1,7 +1,8 @@
 """Merge a window's analytics with the ticks that the socket delivered in it.
 
-The two halves keep their own instants, and of the two prices the newer one is published with its
-source. Nothing from after the window's end is looked at. Analytics themselves belong in ``chain``.
+The two halves keep their own instants. A window's chains are asked for at its end and answered a
+few seconds after it, and say so in ``as_of``; its ticks lie inside it. Analytics themselves belong
+in ``chain``.
 """
 
 from __future__ import annotations
@@ -17,33 +18,28 @@ PRICE_SOURCES = ("socket", "chain")
 
 
 def merge_window(underlyings: pl.DataFrame, bars: pl.DataFrame, window: Window) -> pl.DataFrame:
-    """One row per analysed symbol: its analytics, the window's bar and the newest price of both.
+    """One row per analysed symbol: its analytics, the window's bar and one price with its source.
 
     Args:
-        underlyings: ``schemas.UNDERLYINGS``; of several rows of a symbol the newest ``as_of`` not
-            after the window's end counts. The end itself is not after it: a chain that is asked
-            for at the end describes the end.
+        underlyings: ``schemas.UNDERLYINGS``, the window's own; of several rows of a symbol the
+            newest counts. Whoever trains or tests on the result must not use a row before its
+            ``as_of``, which is when its chain was answered.
         bars: ``schemas.TICK_BARS``; a bar whose last tick is not inside the window is not used.
         window: half-open, as ticks are.
 
     Returns:
-        ``schemas.UNDERLYING_ROLLUP``, sorted by symbol. ``price`` is the socket's last tick, or the
-        chain's spot if that is newer or alone; null if neither is known.
+        ``schemas.UNDERLYING_ROLLUP``, sorted by symbol. ``price`` is the socket's last tick in the
+        window, or the chain's spot where there was none; null if neither is known.
 
     Raises:
         SchemaMismatch: if an input does not conform.
     """
-    analysed = _known_by(UNDERLYINGS.conform(underlyings), window)
+    ordered = UNDERLYINGS.conform(underlyings).sort("symbol", "as_of", "nearest_expiry")
+    analysed = ordered.unique("symbol", keep="last", maintain_order=True)
     merged = analysed.join(_inside(TICK_BARS.conform(bars), window), on="symbol", how="left")
     filled = merged.with_columns(pl.col("tick_count").fill_null(0))
     priced = filled.with_columns(*_price(), *_partition(window))
     return UNDERLYING_ROLLUP.conform(priced.sort("symbol"))
-
-
-def _known_by(underlyings: pl.DataFrame, window: Window) -> pl.DataFrame:
-    known = underlyings.filter(pl.col("as_of") <= window.end_at.astimezone(UTC))
-    ordered = known.sort("symbol", "as_of", "nearest_expiry")
-    return ordered.unique("symbol", keep="last", maintain_order=True)
 
 
 def _inside(bars: pl.DataFrame, window: Window) -> pl.DataFrame:
@@ -58,11 +54,10 @@ def _inside(bars: pl.DataFrame, window: Window) -> pl.DataFrame:
 def _price() -> list[pl.Expr]:
     has_tick = pl.col("close_price").is_not_null() & pl.col("last_tick_at").is_not_null()
     has_spot = pl.col("spot").is_not_null()
-    is_socket = has_tick & (~has_spot | (pl.col("last_tick_at") >= pl.col("as_of")))
     return [
-        pl.when(is_socket).then("close_price").when(has_spot).then("spot").alias("price"),
-        pl.when(is_socket).then("last_tick_at").when(has_spot).then("as_of").alias("price_at"),
-        pl.when(is_socket)
+        pl.when(has_tick).then("close_price").when(has_spot).then("spot").alias("price"),
+        pl.when(has_tick).then("last_tick_at").when(has_spot).then("as_of").alias("price_at"),
+        pl.when(has_tick)
         .then(pl.lit("socket"))
         .when(has_spot)
         .then(pl.lit("chain"))

@@ -93,26 +93,7 @@ def merge(scope: Scope, database: Database, lake: Lake, window: Window) -> Merge
     """
     analysis = analyse_each(stored_quotes(lake, window), scope.rules)
     bars = window_bars(database.dsn, window.start_at, window.end_at, as_of=_known_at(analysis))
-    return Merged(merge_answers(analysis.underlyings, bars, window), analysis.contracts)
-
-
-def merge_answers(underlyings: pl.DataFrame, bars: pl.DataFrame, window: Window) -> pl.DataFrame:
-    """Merge chains that were asked for at the window's end and answered after it.
-
-    They describe that end, so none is dropped; but their spot was not known there, so where the
-    window has ticks, the last tick is the price.
-    """
-    end_at = pl.lit(window.end_at, dtype=underlyings.schema["as_of"])
-    has_tick = pl.col("symbol").is_in(bars.drop_nulls("close_price")["symbol"].implode())
-    is_late = pl.col("as_of") > end_at
-    known = underlyings.with_columns(
-        spot=pl.when(~(has_tick & is_late)).then("spot"),
-        as_of=pl.min_horizontal("as_of", end_at),
-    )
-    merged = merge_window(known, bars, window)
-    # The numbers of the row were computed with the chain's own spot, which stays beside them.
-    told = merged.drop("spot").join(underlyings.select("symbol", "spot"), on="symbol", how="left")
-    return UNDERLYING_ROLLUP.conform(told)
+    return Merged(merge_window(analysis.underlyings, bars, window), analysis.contracts)
 
 
 def _known_at(analysis: Analysis) -> datetime:

@@ -181,7 +181,7 @@ def test_the_page_moves(demo: Demo, browser: Browser) -> None:
     """Prices change by themselves and paint soon after the exchange sent them."""
     page = browser.new_page()
     page.goto(demo.url("PAGE"))
-    page.wait_for_function("window.optionlake && window.optionlake.latency().count > 20")
+    demo.eventually(lambda: page.evaluate("window.optionlake.latency().count") > 20, 30)
     assert page.evaluate("document.documentElement.dataset.level") == "good"
     page.close()
 

@@ -1,4 +1,4 @@
-"""Merging a window: newest price, no look-ahead, nothing lost."""
+"""Merging a window: one price with its source, no tick from outside, nothing lost."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from transforms.snapshot import merge_window
 
 WINDOW: Window = windows(Rules(), date(2026, 11, 25), 5)[10]
 START, END = WINDOW.start_at, WINDOW.end_at
+# Chains are answered a few seconds after the end that they are asked for.
+LATE = END + timedelta(seconds=4)
 
 instants = st.integers(-600, 900).map(lambda seconds: START + timedelta(seconds=seconds))
 symbols = st.sampled_from(("NIFTY", "RELIANCE"))
@@ -51,67 +53,67 @@ def merge(*rows: dict[str, object]) -> pl.DataFrame:
 @pytest.mark.parametrize(
     ("chain_at", "spot", "tick_at", "close", "expected"),
     [
-        (START, 100.0, START + timedelta(seconds=9), 101.0, (101.0, "socket")),
-        (END, 100.0, START + timedelta(seconds=9), 101.0, (100.0, "chain")),
-        (START, 100.0, START, 101.0, (101.0, "socket")),
-        (START, 100.0, None, None, (100.0, "chain")),
-        (END, None, START, 101.0, (101.0, "socket")),
-        (START, 100.0, END, 101.0, (100.0, "chain")),  # the window is half-open
-        (START, None, None, None, (None, None)),
+        (LATE, 100.0, START + timedelta(seconds=9), 101.0, (101.0, "socket")),
+        (LATE, 100.0, START, 101.0, (101.0, "socket")),
+        (LATE, 100.0, None, None, (100.0, "chain")),
+        (LATE, None, START, 101.0, (101.0, "socket")),
+        (LATE, 100.0, END, 101.0, (100.0, "chain")),  # the window is half-open
+        (LATE, 100.0, START - timedelta(seconds=1), 101.0, (100.0, "chain")),
+        (LATE, None, None, None, (None, None)),
     ],
 )
-def test_newest_price(
+def test_price(
     chain_at: datetime,
     spot: float | None,
     tick_at: datetime | None,
     close: float | None,
     expected: tuple[object, ...],
 ) -> None:
-    """The newer of socket and chain, each with its source; a tie is the socket's."""
+    """The window's last tick; the chain's spot only where there was none."""
     merged = merge(underlying("NIFTY", chain_at, spot), bar("NIFTY", tick_at, close))
     assert merged.select("price", "price_source").row(0) == expected
 
 
-later = st.integers(0, 900).map(lambda seconds: END + timedelta(seconds=seconds))
 prices = st.one_of(st.none(), st.floats(1.0, 1e5))
-past_rows = st.lists(
+answers = st.builds(underlying, symbols, st.just(LATE), prices)
+window_rows = st.lists(
     st.one_of(
-        st.builds(underlying, symbols, instants.filter(lambda at: at <= END), prices),
-        st.builds(bar, symbols, instants.filter(lambda at: at < END), prices),
+        answers,
+        st.builds(bar, symbols, instants.filter(lambda at: START <= at < END), prices),
     ),
     max_size=8,
-    unique_by=lambda row: (
-        row["symbol"],
-        "as_of" in row,
-        row.get("as_of", row.get("last_tick_at")),
-    ),
+    unique_by=lambda row: (row["symbol"], "as_of" in row),
 )
-future_rows = st.lists(
-    st.one_of(
-        st.builds(underlying, symbols, later.filter(lambda at: at > END), prices),
-        st.builds(bar, symbols, later, prices),
-    ),
-    max_size=8,
+foreign_bars = st.lists(
+    st.builds(bar, symbols, instants.filter(lambda at: not START <= at < END), prices), max_size=8
 )
 
 
-@given(past_rows, future_rows, st.randoms())
-def test_no_look_ahead(
-    past: list[dict[str, object]], future: list[dict[str, object]], random: object
+@given(window_rows, foreign_bars, st.randoms())
+def test_ticks_from_outside_the_window_never_count(
+    own: list[dict[str, object]], foreign: list[dict[str, object]], random: object
 ) -> None:
-    """Rows from after the window's end never change the result, wherever they stand."""
-    rows = [*past, *future]
+    """Neither earlier nor later ticks change the result, wherever they stand."""
+    rows = [*own, *foreign]
     random.shuffle(rows)
-    assert_frame_equal(merge(*rows), merge(*past), check_exact=True)
+    assert_frame_equal(merge(*rows), merge(*own), check_exact=True)
 
 
-@given(past_rows)
+@given(window_rows)
 def test_one_row_per_analysed_symbol(rows: list[dict[str, object]]) -> None:
-    """Nothing is lost, nothing is doubled, and the price is never newer than the window."""
+    """Nothing is lost, nothing is doubled, and every price tells its own instant."""
     merged = merge(*rows)
     assert merged.schema == UNDERLYING_ROLLUP.polars
     assert merged["symbol"].to_list() == sorted({r["symbol"] for r in rows if "as_of" in r})
-    assert all(at is None or at <= END for at in merged["price_at"])
+    for row in merged.iter_rows(named=True):
+        at = {"socket": row["last_tick_at"], "chain": row["as_of"], None: None}
+        assert row["price_at"] == at[row["price_source"]]
+
+
+def test_as_of_stays_what_it_was() -> None:
+    """When a chain was answered is not prettified: no row claims to have been known earlier."""
+    merged = merge(underlying("NIFTY", LATE, 100.0), bar("NIFTY", START, 101.0))
+    assert merged["as_of"].to_list() == [LATE]
 
 
 def test_keeps_both_halves() -> None:
