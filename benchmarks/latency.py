@@ -61,8 +61,7 @@ def run() -> tuple[Mapping[str, Metric], Mapping[str, object]]:
     with _whole_path() as url, _browser() as browser, _bare_socket() as port:
         page, bare = browser.new_page(), browser.new_page()
         page.goto(url)
-        page.wait_for_function("window.optionlake && window.optionlake.latency().count > 20")
-        time.sleep(WARM_SECONDS)
+        page.wait_for_timeout(WARM_SECONDS * 1000)
         for _ in range(ROUNDS):
             ours.append(_of_page(page))
             floor.append(_of_floor(bare, port))

@@ -207,7 +207,6 @@ def test_rerun_of_a_window_gives_the_same_rows(demo: Demo) -> None:
     of_window = f"where trading_day = '{day}' and slot = '{slot}'"
     tables = ("chain", "strike_exposure", "expiry_metrics", "underlying_rollup")
     before = {t: demo.sql(f"select * from {t} {of_window} order by all") for t in tables}
-    # Past its grace, when the exchange can no longer be asked for it.
     run = _materialise(demo, f"{day}|{slot}")
     demo.eventually(lambda: _run_state(demo, run) in ("SUCCESS", "FAILURE"), WINDOW_SECONDS)
     assert _run_state(demo, run) == "SUCCESS"
