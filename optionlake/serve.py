@@ -6,6 +6,7 @@ Starting them together, as processes, stands in ``launch``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 from collections.abc import Callable
@@ -76,7 +77,9 @@ def dashboard(settings: Settings) -> None:
         host=settings.host,
         port=settings.page_port,
     )
-    run(config, settings.log_level)
+    # The server ends in order by itself and passes Ctrl-C on afterwards: nothing is left to be done.
+    with contextlib.suppress(KeyboardInterrupt):
+        run(config, settings.log_level)
 
 
 def prepare(settings: Settings, report: Report) -> None:

@@ -1,4 +1,4 @@
-"""When things run: one run per window that just closed, marts every quarter of an hour.
+"""When things run: one run per window that just closed, marts at most each quarter of an hour.
 
 Also which failures are worth retrying. What a run does belongs in ``assets``; filling windows that
 were missed does not belong here.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
@@ -20,15 +20,16 @@ from market.errors import (
 )
 from market.rules import IST, Rules
 from orchestration.partitions import WindowPartitions
+from transforms.schemas import UNDERLYING_ROLLUP
 
 RETRYABLE = (RateLimited, BrokerUnavailable, DatabaseUnavailable, LakeConflict)
 # Random delays, so that processes that failed together do not come back together.
 RETRIES = dg.RetryPolicy(
     max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL
 )
-MARTS_MINUTES = 15
-# Past the moment at which windows close: dbt's start-up would slow them down.
-MARTS_CRON = f"2-59/{MARTS_MINUTES} * * * *"
+# dbt needs some ten seconds to start: too long for every window.
+MARTS_EVERY = timedelta(minutes=15)
+ROLLUP = dg.AssetKey(UNDERLYING_ROLLUP.name)
 INSTRUMENTS_CRON = "45 8 * * *"
 
 
@@ -69,24 +70,35 @@ def window_schedule(job_name: str, partitions: WindowPartitions) -> dg.ScheduleD
 
 
 def marts_schedule(job_name: str, partitions: WindowPartitions) -> dg.ScheduleDefinition:
-    """Rebuilds the marts if a window has closed since the tick before."""
+    """Builds the marts soon after the first window, and then now and then while windows close."""
 
     @dg.schedule(
         name="marts_schedule",
         job_name=job_name,
-        cron_schedule=MARTS_CRON,
+        cron_schedule="* * * * *",
         execution_timezone=str(IST),
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Every {MARTS_MINUTES} minutes while windows close.",
+        description=f"Every {MARTS_EVERY} while windows close, first after the first window.",
     )
     def marts_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         at = context.scheduled_execution_time
         window = partitions.latest_closed(at)
-        if window is None or window.end_at <= at - timedelta(minutes=MARTS_MINUTES):
-            return dg.SkipReason("no window has closed since the last build")
+        if window is None or window.end_at <= at - MARTS_EVERY:
+            return dg.SkipReason("no window has closed lately")
+        begun_at = _last_begun(context.instance, job_name)
+        if begun_at is not None and begun_at > at - MARTS_EVERY:
+            return dg.SkipReason(f"built less than {MARTS_EVERY} ago")
+        if context.instance.get_latest_materialization_event(ROLLUP) is None:
+            return dg.SkipReason("no window has been materialised yet")
         return dg.RunRequest(run_key=f"marts-{at:%Y%m%dT%H%M}")
 
     return marts_schedule
+
+
+def _last_begun(instance: dg.DagsterInstance, job_name: str) -> datetime | None:
+    """When the newest run of a job was created, whatever came of it."""
+    records = instance.get_run_records(dg.RunsFilter(job_name=job_name), limit=1)
+    return records[0].create_timestamp if records else None
 
 
 def instruments_schedule(job_name: str, rules: Rules) -> dg.ScheduleDefinition:

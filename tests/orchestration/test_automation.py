@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import takewhile
 
@@ -68,21 +69,56 @@ def test_the_open_all_day_exchange_closes_windows_at_midnight_too() -> None:
     assert key_at(schedule, datetime(2026, 11, 24, 0, 1, tzinfo=IST)) == "2026-11-24|00:00"
 
 
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster in which one window has been materialised."""
+    with dg.instance_for_test() as fresh:
+        fresh.report_runless_asset_event(dg.AssetMaterialization("underlying_rollup"))
+        yield fresh
+
+
+def marts_at(at: datetime, instance: dg.DagsterInstance, rules: Rules | None = None) -> bool:
+    """Whether the marts are built at a tick."""
+    schedule = marts_schedule("marts", partitions(rules))
+    context = dg.build_schedule_context(instance, scheduled_execution_time=at)
+    return isinstance(schedule(context), dg.RunRequest)
+
+
 @pytest.mark.parametrize(
     ("at", "is_requested"),
     [
         ("2026-11-23 09:17", False),
-        ("2026-11-23 09:32", True),
-        ("2026-11-23 15:47", True),
-        ("2026-11-23 16:02", False),
+        ("2026-11-23 09:20", True),
+        ("2026-11-23 15:54", True),
+        ("2026-11-23 15:55", False),
         ("2026-11-24 11:02", False),
     ],
 )
-def test_marts_are_built_while_windows_close(at: str, is_requested: bool) -> None:
-    """Once more after the last window, then not until the next session."""
-    schedule = marts_schedule("marts", partitions())
-    key = key_at(schedule, datetime.fromisoformat(at).replace(tzinfo=IST))
-    assert (key is not None) == is_requested
+def test_marts_are_built_while_windows_close(
+    at: str, is_requested: bool, instance: dg.DagsterInstance
+) -> None:
+    """From the first window on, once more after the last, then not until the next session."""
+    tick = datetime.fromisoformat(at).replace(tzinfo=IST)
+    assert marts_at(tick, instance) == is_requested
+
+
+def test_marts_wait_for_a_first_window() -> None:
+    """There is nothing to build from before one was materialised."""
+    with dg.instance_for_test() as empty:
+        assert not marts_at(datetime(2026, 11, 23, 10, 0, tzinfo=IST), empty)
+
+
+def test_marts_are_not_built_for_every_window(instance: dg.DagsterInstance) -> None:
+    """A build that was begun a moment ago, whatever came of it, is given its quarter of an hour."""
+
+    @dg.job
+    def marts() -> None:
+        """A stand-in with the job's name."""
+
+    marts.execute_in_process(instance=instance)
+    now = datetime.now(UTC)
+    assert not marts_at(now, instance, AlwaysOpen())
+    assert marts_at(now + timedelta(minutes=16), instance, AlwaysOpen())
 
 
 def test_listings_are_read_on_trading_days() -> None:
