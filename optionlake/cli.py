@@ -166,7 +166,7 @@ def _launch(settings: Settings, *, is_demo: bool) -> None:
         settings,
         is_demo=is_demo,
         report=lambda text: console.print(f"  {text}", markup=False, highlight=False),
-        on_ready=lambda: console.print(launch.welcome(settings)),
+        on_ready=lambda: console.print(launch.welcome(settings), soft_wrap=True),
     )
 
 
@@ -204,8 +204,9 @@ def _show(frame: pl.DataFrame, output: str, rows: int) -> None:
 
 
 def _show_table(frame: pl.DataFrame, rows: int) -> None:
+    width = console.width if console.is_terminal else -1
     with pl.Config(
-        tbl_rows=rows, tbl_cols=-1, tbl_width_chars=console.width, tbl_hide_dataframe_shape=True
+        tbl_rows=rows, tbl_cols=-1, tbl_width_chars=width, tbl_hide_dataframe_shape=True
     ):
-        console.print(str(frame), markup=False, highlight=False)
+        console.print(str(frame), markup=False, highlight=False, soft_wrap=True)
     console.print(f"{frame.height} rows", style="dim")

@@ -77,7 +77,7 @@ def dashboard(settings: Settings) -> None:
         host=settings.host,
         port=settings.page_port,
     )
-    # The server ends in order by itself and passes Ctrl-C on afterwards: nothing is left to be done.
+    # The server ends in order by itself, and passes Ctrl-C on when nothing is left to be done.
     with contextlib.suppress(KeyboardInterrupt):
         run(config, settings.log_level)
 

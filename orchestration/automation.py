@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 import dagster as dg
 
@@ -18,7 +18,7 @@ from market.errors import (
     LakeConflict,
     RateLimited,
 )
-from market.rules import IST, Rules
+from market.rules import IST, Rules, at_ist
 from orchestration.partitions import WindowPartitions
 from transforms.schemas import UNDERLYING_ROLLUP
 
@@ -30,7 +30,7 @@ RETRIES = dg.RetryPolicy(
 # dbt needs some ten seconds to start: too long for every window.
 MARTS_EVERY = timedelta(minutes=15)
 ROLLUP = dg.AssetKey(UNDERLYING_ROLLUP.name)
-INSTRUMENTS_CRON = "45 8 * * *"
+INSTRUMENTS_AT = time(8, 45)
 
 
 @contextmanager
@@ -102,22 +102,33 @@ def _last_begun(instance: dg.DagsterInstance, job_name: str) -> datetime | None:
 
 
 def instruments_schedule(job_name: str, rules: Rules) -> dg.ScheduleDefinition:
-    """Reads the broker's listings before each trading day opens."""
+    """Reads the broker's listings once before each trading day opens, or as soon as it can."""
 
     @dg.schedule(
         name="instruments_schedule",
         job_name=job_name,
-        cron_schedule=INSTRUMENTS_CRON,
+        cron_schedule="* * * * *",
         execution_timezone=str(IST),
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Each trading day before the open.",
+        description=f"Each trading day at {INSTRUMENTS_AT:%H:%M} IST, later if we were not there.",
     )
     def instruments_schedule(
         context: dg.ScheduleEvaluationContext,
     ) -> dg.RunRequest | dg.SkipReason:
-        day = context.scheduled_execution_time.astimezone(IST).date()
-        if not rules.is_trading_day(day):
-            return dg.SkipReason(f"the exchange is closed on {day}")
-        return dg.RunRequest(run_key=f"instruments-{day}")
+        at = context.scheduled_execution_time
+        reason = why_not_to_list(at, _last_begun(context.instance, job_name), rules)
+        day = at.astimezone(IST).date()
+        return dg.SkipReason(reason) if reason else dg.RunRequest(run_key=f"instruments-{day}")
 
     return instruments_schedule
+
+
+def why_not_to_list(at: datetime, begun_at: datetime | None, rules: Rules) -> str | None:
+    """Why the listings need not be read at ``at``, the last run having begun at ``begun_at``."""
+    day = at.astimezone(IST).date()
+    due_at = at_ist(day, INSTRUMENTS_AT)
+    if not rules.is_trading_day(day):
+        return f"the exchange is closed on {day}"
+    if at < due_at:
+        return f"due at {INSTRUMENTS_AT:%H:%M} IST"
+    return "read already" if begun_at is not None and begun_at >= due_at else None

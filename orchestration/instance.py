@@ -40,6 +40,8 @@ def dagster_yaml(dsn: str) -> str:
             "sensor": {"purge_after_days": _TICK_DAYS},
         },
         "telemetry": {"enabled": False},
+        # No invitation to a mailing list before one sees one's assets.
+        "nux": {"enabled": False},
     }
     return json.dumps(instance, indent=2)  # JSON is YAML
 

@@ -16,6 +16,7 @@ from orchestration.automation import (
     instruments_schedule,
     marts_schedule,
     typed_failures,
+    why_not_to_list,
     window_schedule,
 )
 from orchestration.partitions import WindowPartitions, window_partitions
@@ -121,11 +122,40 @@ def test_marts_are_not_built_for_every_window(instance: dg.DagsterInstance) -> N
     assert marts_at(now + timedelta(minutes=16), instance, AlwaysOpen())
 
 
-def test_listings_are_read_on_trading_days() -> None:
-    """A holiday lists nothing new."""
+@pytest.mark.parametrize(
+    ("at", "is_requested"),
+    [
+        ("2026-11-23 08:44", False),
+        ("2026-11-23 08:45", True),
+        ("2026-11-23 11:20", True),  # the machine was asleep at the due time
+        ("2026-11-24 08:45", False),  # a holiday lists nothing new
+    ],
+)
+def test_listings_are_read_on_trading_days(
+    at: str, is_requested: bool, instance: dg.DagsterInstance
+) -> None:
+    """Once before the open, and as soon as possible where that was missed."""
     schedule = instruments_schedule("instruments", Rules())
-    assert key_at(schedule, datetime(2026, 11, 23, 3, 15, tzinfo=UTC)) == "instruments-2026-11-23"
-    assert key_at(schedule, datetime(2026, 11, 24, 3, 15, tzinfo=UTC)) is None
+    tick = datetime.fromisoformat(at).replace(tzinfo=IST)
+    context = dg.build_schedule_context(instance, scheduled_execution_time=tick)
+    assert isinstance(schedule(context), dg.RunRequest) == is_requested
+
+
+@pytest.mark.parametrize(
+    ("begun", "is_due"),
+    [
+        (None, True),
+        ("2026-11-20 08:45", True),
+        ("2026-11-23 08:44", True),
+        ("2026-11-23 08:45", False),
+        ("2026-11-23 09:10", False),
+    ],
+)
+def test_listings_are_read_once_a_day(begun: str | None, is_due: bool) -> None:
+    """A run since the due time is enough, whatever the minute."""
+    at = datetime(2026, 11, 23, 9, 30, tzinfo=IST)
+    begun_at = datetime.fromisoformat(begun).replace(tzinfo=IST) if begun else None
+    assert (why_not_to_list(at, begun_at, Rules()) is None) == is_due
 
 
 @pytest.mark.parametrize("error", [BrokerUnavailable("down"), LakeConflict("lost")])
