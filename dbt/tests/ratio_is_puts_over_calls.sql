@@ -3,7 +3,7 @@ select
     trading_day,
     slot,
     symbol,
-    expiry_date,
+    expiry,
     pcr_open_interest,
     put_open_interest_units / nullif(call_open_interest_units, 0) as of_sums
 from {{ ref('put_call_ratio') }}

@@ -104,7 +104,7 @@ def test_marts_are_built_and_their_identities_hold(dbt: Dbt, lake: Lake) -> None
     marts = lake.query("SELECT * FROM marts.gamma_exposure ORDER BY slot")
     assert marts["net_gex_crore_per_percent"].to_list() == [2.0, 2.0]
     assert marts["net_gex_change_crore_per_percent"].to_list() == [None, 0.0]
-    assert marts["largest_call_strike_rupees"].to_list() == [25000.0, 25000.0]
+    assert marts["largest_call_strike"].to_list() == [25000.0, 25000.0]
 
     fill(lake, net_of_expiry=2.1)
     failed = dbt("test", "--select", "strikes_sum_to_expiry_exposure")
@@ -127,6 +127,6 @@ def test_folder_holds_no_python() -> None:
 
 
 def test_tables_are_read_in_staging_only() -> None:
-    """Marts refer to staging, so that a renamed column is renamed once."""
+    """Marts refer to staging, so that a selected column is selected once."""
     readers = {m.parent.name for m in MODELS if "source(" in m.read_text(encoding="utf-8")}
     assert readers == {"staging"}

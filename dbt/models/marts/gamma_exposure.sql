@@ -13,12 +13,12 @@ by_expiry as (
         trading_day,
         slot,
         symbol,
-        expiry_date,
+        expiry,
         sum(call_gex_crore_per_percent) as call_gex_crore_per_percent,
         sum(put_gex_crore_per_percent) as put_gex_crore_per_percent,
         sum(net_gex_crore_per_percent) as net_gex_crore_per_percent,
-        arg_max(strike_rupees, call_gex_crore_per_percent) as largest_call_strike_rupees,
-        arg_min(strike_rupees, put_gex_crore_per_percent) as largest_put_strike_rupees,
+        arg_max(strike, call_gex_crore_per_percent) as largest_call_strike,
+        arg_min(strike, put_gex_crore_per_percent) as largest_put_strike,
         count(*) as strike_count
     from strikes
     group by all
@@ -30,29 +30,29 @@ joined as (
         expiries.trading_day,
         expiries.slot,
         expiries.symbol,
-        expiries.expiry_date,
+        expiries.expiry,
 
         -- numerics
-        expiries.spot_rupees,
-        expiries.forward_rupees,
+        expiries.spot,
+        expiries.forward,
         by_expiry.call_gex_crore_per_percent,
         by_expiry.put_gex_crore_per_percent,
         by_expiry.net_gex_crore_per_percent,
         expiries.gross_gex_crore_per_percent,
         by_expiry.net_gex_crore_per_percent - lag(by_expiry.net_gex_crore_per_percent) over (
-            partition by expiries.trading_day, expiries.symbol, expiries.expiry_date
+            partition by expiries.trading_day, expiries.symbol, expiries.expiry
             order by expiries.window_end_at
         ) as net_gex_change_crore_per_percent,
-        by_expiry.largest_call_strike_rupees,
-        by_expiry.largest_put_strike_rupees,
+        by_expiry.largest_call_strike,
+        by_expiry.largest_put_strike,
         by_expiry.strike_count,
         expiries.formula_version,
 
         -- instants
-        expiries.as_of_at,
+        expiries.as_of,
         expiries.window_end_at
     from expiries
-    inner join by_expiry using (trading_day, slot, symbol, expiry_date)
+    inner join by_expiry using (trading_day, slot, symbol, expiry)
 )
 
 select * from joined

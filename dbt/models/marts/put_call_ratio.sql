@@ -10,7 +10,7 @@ ratios as (
         trading_day,
         slot,
         symbol,
-        expiry_date,
+        expiry,
 
         -- numerics
         call_open_interest_units,
@@ -20,13 +20,13 @@ ratios as (
         pcr_open_interest,
         pcr_volume,
         pcr_open_interest - first_value(pcr_open_interest) over (
-            partition by trading_day, symbol, expiry_date
+            partition by trading_day, symbol, expiry
             order by window_end_at
         ) as pcr_open_interest_change_today,
         formula_version,
 
         -- instants
-        as_of_at,
+        as_of,
         window_end_at
     from expiries
 )

@@ -4,17 +4,17 @@ source as (
     select * from {{ source('lake', 'expiry_metrics') }}
 ),
 
-renamed as (
+selected as (
     select
         -- ids
         trading_day,
         slot,
         symbol,
-        expiry as expiry_date,
+        expiry,
 
         -- numerics
-        spot as spot_rupees,
-        forward as forward_rupees,
+        spot,
+        forward,
         atm_implied_volatility,
         call_open_interest_units,
         put_open_interest_units,
@@ -29,9 +29,9 @@ renamed as (
         formula_version,
 
         -- instants
-        as_of as as_of_at,
+        as_of,
         window_end_at
     from source
 )
 
-select * from renamed
+select * from selected

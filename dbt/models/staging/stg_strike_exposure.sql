@@ -4,17 +4,17 @@ source as (
     select * from {{ source('lake', 'strike_exposure') }}
 ),
 
-renamed as (
+selected as (
     select
         -- ids
         trading_day,
         slot,
         symbol,
-        expiry as expiry_date,
+        expiry,
 
         -- numerics
-        strike as strike_rupees,
-        spot as spot_rupees,
+        strike,
+        spot,
         call_open_interest_units,
         put_open_interest_units,
         call_gex_crore_per_percent,
@@ -23,9 +23,9 @@ renamed as (
         formula_version,
 
         -- instants
-        as_of as as_of_at,
+        as_of,
         window_end_at
     from source
 )
 
-select * from renamed
+select * from selected
