@@ -126,6 +126,13 @@ def test_an_expired_or_unknown_choice_moves_to_the_nearest(visit: Visit) -> None
     assert "TCS" in page.title()
 
 
+def test_a_link_may_name_the_symbol_alone(visit: Visit) -> None:
+    """Its nearest expiry is shown, and the address completed."""
+    page = visit.open("#SENSEX")
+    page.wait_for_url("**/#SENSEX/20*")
+    expect(page.locator(".chain tr[data-atm]")).to_have_count(1)
+
+
 def test_the_page_survives_a_restart_of_the_feed(visit: Visit, upstream: FakeUpstream) -> None:
     """It says that the feed is gone, keeps the values, and goes on by itself."""
     page = visit.open()

@@ -218,7 +218,7 @@ def test_chain_on_the_page_has_periodic_columns(demo: Demo, browser: Browser) ->
     """After a window, volatility and open interest of the snapshot stand beside live prices."""
     demo.eventually(lambda: demo.sql("select 1 from underlying_rollup limit 1"), WINDOW_SECONDS)
     page = browser.new_page()
-    page.goto(demo.url("PAGE") + "#symbol=NIFTY")
+    page.goto(demo.url("PAGE") + "#NIFTY")
     cell = page.locator('.chain tr[data-atm] [data-field="implied_volatility"]').first
     cell.filter(has_text=".").wait_for(timeout=60_000)
     assert 1 < float(cell.inner_text().strip("%")) < 100

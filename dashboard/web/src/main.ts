@@ -93,9 +93,8 @@ class Page {
   start(): void {
     const main = el("main", {}, ...this.panels.slice(1).map((panel) => panel.element));
     document.body.append(this.top.element, this.banner.element, main, this.foot.element);
-    if (this.selection.current) {
-      this.socket.watch(this.selection.current.symbol, this.selection.current.expiry);
-    }
+    const chosen = this.selection.current;
+    if (chosen?.expiry) this.socket.watch(chosen.symbol, chosen.expiry);
     this.socket.connect();
     window.setInterval(() => this.strip.tick(this.clock.now()), AGE_MS);
     window.setInterval(() => this.second(), SECOND_MS);

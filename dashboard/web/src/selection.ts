@@ -53,11 +53,12 @@ export class Selection {
   private isShown = false;
 }
 
+/** `#NIFTY/2026-12-01`, or `#NIFTY` for the nearest expiry. */
 export function parse(hash: string): Choice | null {
-  const found = /^#([^/]+)\/(\d{4}-\d\d-\d\d)$/.exec(hash);
+  const found = /^#([^/]+)(?:\/(\d{4}-\d\d-\d\d))?$/.exec(hash);
   if (!found) return null;
   try {
-    return { symbol: decodeURIComponent(found[1]!), expiry: found[2]! };
+    return { symbol: decodeURIComponent(found[1]!), expiry: found[2] ?? "" };
   } catch {
     return null;
   }
