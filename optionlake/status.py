@@ -98,7 +98,7 @@ def _lines(status: Status) -> list[tuple[str, str]]:
         ("home", status.home),
         ("processes", ", ".join(f"{p['name']} ({p['pid']})" for p in alive) or "none"),
         ("addresses", ", ".join(p["address"] for p in alive if p["address"]) or "–"),
-        ("feed", f"{feed.get('state', 'unknown')}, last frame {_age(feed, now_ms)}"),
+        ("feed", f"{_state(feed)}, last frame {_age(feed, now_ms)}"),
         ("", _counts(feed, ("subscribed", "never_seen", "frames", "unknown_frames", "reconnects"))),
         ("token", f"expires {_ist(status.token_expires_at)}"),
         ("last window", _window(window)),
@@ -165,6 +165,11 @@ def _budget(usages: list[dict[str, Any]]) -> str:
 def _counts(source: Mapping[str, Any], names: tuple[str, ...]) -> str:
     told = ((n, source.get(n)) for n in names)
     return ", ".join(f"{n.replace('_', ' ')} {v if v is not None else '–'}" for n, v in told)
+
+
+def _state(feed: Mapping[str, Any]) -> str:
+    state = str(feed.get("state", "unknown"))
+    return state if feed.get("is_market_open", True) else f"{state} (market closed)"
 
 
 def _age(feed: Mapping[str, Any], now_ms: float) -> str:

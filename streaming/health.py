@@ -17,6 +17,7 @@ class Health:
     Attributes:
         state: state of the feed session, or ``waiting_for_token`` while the broker refuses ours.
         detail: why the feed is not live, in words; None if it is.
+        is_market_open: whether a session is under way; silence is no fault while there is none.
         subscribed, never_seen: keys requested on this connection, and those it never told about.
         unknown_frames: frames that could not be used; they stay in the journal.
         unresolved_rows: rows whose key no known instrument has; they were not landed.
@@ -31,6 +32,7 @@ class Health:
 
     state: str
     detail: str | None
+    is_market_open: bool
     connected_at_ms: int | None
     last_frame_at_ms: int | None
     epoch: int

@@ -19,6 +19,7 @@ from brokers.interface import Broker, FeedCodec, Instrument, Mode, TokenSource
 from brokers.planner import FULL_KEYS_PER_SOCKET, feed_plan
 from market.errors import BrokerError, DatabaseUnavailable
 from market.rules import IST, Rules
+from market.session import is_open
 from storage import chains, instruments, journal, timescale
 from storage.segments import segments
 from storage.ticks import TickStore
@@ -322,6 +323,7 @@ class _Pipeline:
         return Health(
             state="waiting_for_token" if token_problem else str(session.state),
             detail=token_problem or self._waiting_for or connection.last_failure,
+            is_market_open=is_open(self._rules, now),
             connected_at_ms=epoch_ms(session.connected_at),
             last_frame_at_ms=epoch_ms(session.last_frame_at),
             epoch=session.epoch,

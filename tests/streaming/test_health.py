@@ -11,6 +11,7 @@ from streaming.health import Health, epoch_ms
 ROOT = Path(__file__).resolve().parents[2]
 PROMISED = {
     "state",
+    "is_market_open",
     "connected_at_ms",
     "last_frame_at_ms",
     "epoch",

@@ -5,7 +5,7 @@ import * as format from "./format";
 import type { SocketState } from "./socket";
 import type { Health } from "./store";
 
-export type Level = "good" | "stale" | "lost" | "waiting";
+export type Level = "good" | "closed" | "stale" | "lost" | "waiting";
 
 export interface Verdict {
   level: Level;
@@ -47,6 +47,9 @@ function judgeFeed(health: Health, nowMs: number): Verdict {
   const last = health.last_frame_at_ms ?? null;
   const why = health.detail ? ` Reason: ${health.detail}.` : "";
   if (last === null) return stale("waiting", `The feed has sent no price yet.${why}`);
+  if (health.is_market_open === false && health.state === "live") {
+    return { level: "closed", word: "closed", sentence: "The market is closed. These are the last known values." };
+  }
   const silentMs = nowMs - last;
   if (silentMs > STALE_MS + HEALTH_MS) {
     const ago = `${format.duration(silentMs)} (last at ${format.dayAndTime(last, nowMs)} IST, feed state “${health.state ?? "?"}”)`;

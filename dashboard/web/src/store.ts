@@ -41,6 +41,7 @@ export interface Catalogue {
 export interface Health {
   state?: string;
   detail?: string | null;
+  is_market_open?: boolean;
   connected_at_ms?: number | null;
   last_frame_at_ms?: number | null;
   token_expires_at_ms?: number | null;

@@ -26,6 +26,12 @@ test("an open socket without prices is stale, with the feed's reason", () => {
   expect(verdict.sentence).toContain("the exchange is closed");
 });
 
+test("a closed market is not a broken feed, but a feed that is down stays one", () => {
+  const closed = { ...health, last_frame_at_ms: now - 60_000, is_market_open: false };
+  expect(judge({ ...facts, health: closed }).level).toBe("closed");
+  expect(judge({ ...facts, health: { ...closed, state: "connecting" } }).level).toBe("stale");
+});
+
 test("a lost feed and a lost server are told apart", () => {
   const lost: Health = { ...health, upstream: { ...health.upstream, state: "lost" } };
   expect(judge({ ...facts, health: lost }).sentence).toContain("Live feed not reachable");
