@@ -7,6 +7,7 @@ https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS-BINA
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,10 +82,12 @@ def after(batch: TickBatch, sequence: int) -> TickBatch:
     """The part of a batch that comes after record ``sequence``."""
     if batch.first_sequence > sequence:
         return batch
-    kept = batch.sequence > sequence
+    return replace(_rows(batch, batch.sequence > sequence), first_sequence=sequence + 1)
+
+
+def _rows(batch: TickBatch, kept: slice | NDArray[np.bool_]) -> TickBatch:
     return replace(
         batch,
-        first_sequence=sequence + 1,
         sequence=batch.sequence[kept],
         received_at_ns=batch.received_at_ns[kept],
         event_at_ms=batch.event_at_ms[kept],
@@ -94,8 +97,18 @@ def after(batch: TickBatch, sequence: int) -> TickBatch:
     )
 
 
-def encode(batch: TickBatch) -> bytes:
-    """The batch as a complete binary COPY stream for the columns named in ``COPY``."""
+def encoded(batch: TickBatch, rows_a_piece: int = 500) -> Iterator[bytes]:
+    """The batch as a binary COPY stream for the columns named in ``COPY``, in pieces.
+
+    The server works on one piece while the next one is made.
+    """
+    yield _HEADER
+    for start in range(0, len(batch), rows_a_piece):
+        yield _encoded_rows(_rows(batch, slice(start, start + rows_a_piece)))
+    yield _TRAILER
+
+
+def _encoded_rows(batch: TickBatch) -> bytes:
     rows = np.zeros(len(batch), dtype=_row_type())
     is_sent = np.ones((len(batch), rows.dtype.itemsize), dtype=np.bool_)
     rows["field_count"] = len(_FIELDS)
@@ -105,7 +118,8 @@ def encode(batch: TickBatch) -> bytes:
     for feed_name in _STORED:
         _fill_nullable(rows, is_sent, feed_name, batch.values[:, FEED_COLUMN_INDEX[feed_name]])
     flat = rows.view(np.uint8).reshape(is_sent.shape)
-    return b"".join((_HEADER, flat[is_sent].tobytes(), _TRAILER))
+    encoded_rows: bytes = flat[is_sent].tobytes()
+    return encoded_rows
 
 
 def _row_type() -> np.dtype[np.void]:

@@ -16,7 +16,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from market.errors import DatabaseUnavailable
-from storage.tick_rows import COPY, TickBatch, after, encode
+from storage.tick_rows import COPY, TickBatch, after, encoded
 from storage.timescale import CONNECT_SECONDS, address, connect, reaching
 from transforms.schemas import TICK_BARS
 
@@ -149,7 +149,8 @@ class TickStore:
                     return 0
                 fresh = after(batch, mark.sequence)
                 async with connection.cursor() as cursor, cursor.copy(COPY) as copy:
-                    await copy.write(encode(fresh))
+                    for piece in encoded(fresh):
+                        await copy.write(piece)
                 await connection.execute(_LEDGER, _ledger_row(fresh, mark))
         return len(fresh)
 

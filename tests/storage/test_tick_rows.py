@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from brokers.interface import FEED_COLUMN_INDEX, FEED_COLUMNS
 from storage import tick_rows
-from storage.tick_rows import COPY, TickBatch, after, encode
+from storage.tick_rows import COPY, TickBatch, after, encoded
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 INT64 = st.integers(-(2**62), 2**62)
@@ -78,7 +78,8 @@ def test_the_server_reads_back_what_was_encoded(timescale: str, batch: TickBatch
     with psycopg.connect(timescale) as connection:
         connection.execute(f"CREATE TEMP TABLE tick ({fields}) ON COMMIT DROP".encode())
         with connection.cursor() as cursor, cursor.copy(COPY.encode()) as copy:
-            copy.write(encode(batch))
+            for piece in encoded(batch, rows_a_piece=3):
+                copy.write(piece)
         rows = connection.execute(f"SELECT {', '.join(columns)} FROM tick".encode()).fetchall()
     assert rows == [_expected(batch, i) for i in range(len(batch))]
 
