@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import requests
@@ -26,7 +26,7 @@ from optionlake.settings import Settings
 from optionlake.supervisor import Program, ProgramFailed, Supervisor, inherited
 from simulator.tokens import mint
 from storage.embedded import EmbeddedServer
-from storage.layout import Layout
+from storage.layout import Layout, write_private
 from storage.timescale import ensure_database, migrate, wait_until_ready
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,14 +75,14 @@ def run(settings: Settings, *, is_demo: bool, report: Report, on_ready: Callable
         _require_free_ports(settings, is_demo=is_demo)
         _stop_on_signals(supervisor)
         try:
-            settings = _with_database(settings, report, cleanup)
+            settings, tend_database = _with_database(settings, report, cleanup)
             cleanup.callback(supervisor.stop)
             _prepare_stores(settings, report)
             for group in programs(settings, is_demo=is_demo):
                 report("starting " + ", ".join(p.name for p in group))
                 supervisor.start(*group)
             on_ready()
-            supervisor.watch()
+            supervisor.watch(tend_database)
         except ProgramFailed:
             if not supervisor.is_stopping:
                 raise
@@ -150,19 +150,36 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _with_database(settings: Settings, report: Report, cleanup: contextlib.ExitStack) -> Settings:
-    """The settings with a database that answers: the one that was set, or an embedded server."""
+def _with_database(
+    settings: Settings, report: Report, cleanup: contextlib.ExitStack
+) -> tuple[Settings, Callable[[], None]]:
+    """The settings with a database that answers, and what keeps it alive.
+
+    The database is the one that was set, which others look after, or an embedded server of ours.
+    """
+    tend: Callable[[], None] = _nothing_to_tend
     if settings.database_url is None:
         server = EmbeddedServer(settings.layout.home, settings.database_port)
         report("starting the database")
         cleanup.callback(report, "database stopped")
         cleanup.callback(server.stop)
         address = ensure_database(server.start(report), "optionlake")
+        tend = partial(_tend, server, report)
     else:
         address = settings.database_url.get_secret_value()
         wait_until_ready(address, DATABASE_DELAYS, report)
-    _write_private(settings.layout.database_url_file, address)
-    return settings.model_copy(update={"database_url": SecretStr(address)})
+    write_private(settings.layout.database_url_file, address)
+    return settings.model_copy(update={"database_url": SecretStr(address)}), tend
+
+
+def _tend(server: EmbeddedServer, report: Report) -> None:
+    if not server.is_running():
+        report("the database has died; starting it again")
+        server.start(report)
+
+
+def _nothing_to_tend() -> None:
+    """A database that was set is looked after by whoever set it."""
 
 
 def _prepare_stores(settings: Settings, report: Report) -> None:
@@ -234,12 +251,6 @@ def _answers(url: str) -> bool:
         return requests.get(url, timeout=2).ok
     except requests.RequestException:
         return False
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
 
 
 def welcome(settings: Settings) -> str:

@@ -98,8 +98,11 @@ class Supervisor:
             self._await_ready(child)
             child.ready_at = time.monotonic()
 
-    def watch(self, poll_seconds: float = 0.5) -> None:
-        """Start dead programs again, until ``stop`` is called from a signal handler or a thread.
+    def watch(self, tend: Callable[[], None], poll_seconds: float = 0.5) -> None:
+        """Start dead programs again, until ``request_stop`` is called by a signal or a thread.
+
+        Args:
+            tend: called each time as well, for what is kept alive in another way.
 
         Raises:
             ProgramFailed: if one dies for the sixth time without having run steadily in between.
@@ -109,6 +112,8 @@ class Supervisor:
                 if child.process.poll() is not None and not self._is_stopping:
                     self._children[index] = self._restart(child)
                     self._save()
+            if not self._is_stopping:
+                tend()
             time.sleep(poll_seconds)
 
     @property

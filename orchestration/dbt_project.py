@@ -15,6 +15,7 @@ from pathlib import Path
 
 from market.errors import ConfigurationError
 from storage.lake import LakeConfig, extension_folder
+from storage.layout import write_private
 from storage.provision import cache_folder
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt"
@@ -92,11 +93,3 @@ def _parse(folder: Path) -> None:
     )
     if done.returncode:
         raise ConfigurationError(f"dbt refuses the project in {PROJECT}: {done.stdout[-2000:]}")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file that only its owner may read."""
-    partial = path.with_suffix(".partial")
-    partial.touch(mode=0o600)
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -13,8 +13,8 @@ from typing import Any
 
 from market.errors import ConfigurationError, OptionlakeError
 from optionlake import settings
-from orchestration.dbt_project import prepare_manifest, write_private
-from storage.layout import Layout
+from orchestration.dbt_project import prepare_manifest
+from storage.layout import Layout, write_private
 
 _TICK_DAYS = {"skipped": 2, "failure": 30, "success": 7}
 

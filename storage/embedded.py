@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from market.errors import ConfigurationError, StorageError
+from storage.layout import write_private
 from storage.provision import cache_folder, provision
 from storage.timescale import ensure_database
 
@@ -211,7 +212,7 @@ class EmbeddedServer:
         password = secrets.token_urlsafe(24)
         fresh, given = folder / "data.new", folder / "password"
         shutil.rmtree(fresh, ignore_errors=True)
-        self._write_private(given, password)
+        write_private(given, password)
         self._give_away(given)
         sync = () if self._is_durable else ("--no-sync",)
         done = self._run(
@@ -220,7 +221,7 @@ class EmbeddedServer:
         given.unlink()
         if done.returncode:
             raise StorageError(f"the database cannot be created: {done.stderr.strip()[-500:]}")
-        self._write_private(self._password_path, password)
+        write_private(self._password_path, password)
         # Only a whole data folder ever carries the final name.
         fresh.rename(self.data_folder)
 
@@ -254,12 +255,6 @@ class EmbeddedServer:
         if self._user is not None:
             account = pwd.getpwnam(self._user)
             os.chown(path, account.pw_uid, account.pw_gid)
-
-    @staticmethod
-    def _write_private(path: Path, text: str) -> None:
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
 
     def _drop_stale_pid_file(self) -> None:
         # PostgreSQL takes a zombie, or a stranger that got the old number, for a running server.

@@ -1,7 +1,7 @@
 """Where everything of one installation lies under its home folder.
 
-Only names of files and folders; whoever writes into them creates them. The embedded server's data
-may lie elsewhere (see ``embedded``).
+Names of files and folders, and how a private file is written; what is in them belongs to whoever
+writes them. The embedded server's data may lie elsewhere (see ``embedded``).
 """
 
 from __future__ import annotations
@@ -69,3 +69,12 @@ class Layout:
         """Make the folders that every program expects."""
         for folder in (self.run, self.logs, self.journal, self.lake, self.dagster, self.dbt):
             folder.mkdir(parents=True, exist_ok=True)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file by one that only its owner may read; never half-written."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)

@@ -49,13 +49,22 @@ def test_up_needs_a_token_first(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
-def test_taken_port_is_named(tmp_path: Path) -> None:
+def test_taken_port_is_named(tmp_path: Path, free_ports: Callable[[int], list[int]]) -> None:
     """The message names the port and the setting that moves it."""
+    dagster, live, simulator = free_ports(3)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        settings = launch.demo_settings(_settings(tmp_path, page_port=port))
+        settings = launch.demo_settings(
+            _settings(
+                tmp_path,
+                page_port=port,
+                dagster_port=dagster,
+                live_port=live,
+                simulator_port=simulator,
+            )
+        )
         with pytest.raises(ConfigurationError, match=f"{port}.*OPTIONLAKE_PAGE_PORT"):
             _run(settings, is_demo=True)
 

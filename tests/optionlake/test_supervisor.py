@@ -74,7 +74,7 @@ def test_dead_program_is_started_again(supervisor: Supervisor, tmp_path: Path) -
     """A killed child comes back under a new pid, and the record says so."""
     supervisor.start(program("stream", FOREVER))
     (before,) = processes.read(tmp_path / "processes.json")
-    watcher = threading.Thread(target=supervisor.watch, args=(0.02,))
+    watcher = threading.Thread(target=supervisor.watch, args=(lambda: None, 0.02))
     watcher.start()
     psutil.Process(before.pid).kill()
     eventually(lambda: processes.read(tmp_path / "processes.json")[0].restarts == 1)

@@ -15,7 +15,6 @@ from orchestration.dbt_project import (
     manifest_path,
     prepare_manifest,
     profile_values,
-    write_private,
 )
 from storage.lake import LakeConfig
 
@@ -55,13 +54,3 @@ def test_the_profile_is_filled_and_quoted(tmp_path: Path) -> None:
     assert str(tmp_path / "extensions") in filled
     with pytest.raises(ConfigurationError, match="which has no value"):
         filled_profile({})
-
-
-def test_secrets_are_for_the_owner_only(tmp_path: Path) -> None:
-    """The file is private from its first byte on, also when it replaces a public one."""
-    path = tmp_path / "profiles.yml"
-    path.write_text("old")
-    path.chmod(0o644)
-    write_private(path, "new")
-    assert path.read_text() == "new"
-    assert path.stat().st_mode & 0o777 == 0o600

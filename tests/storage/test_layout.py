@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.layout import Layout
+from storage.layout import Layout, write_private
 
 
 def test_everything_lies_under_home(tmp_path: Path) -> None:
@@ -30,3 +30,13 @@ def test_relative_home_is_refused() -> None:
     """Programs change directory; a relative home would mean several places."""
     with pytest.raises(ValueError, match="absolute"):
         Layout(Path("here"))
+
+
+def test_secrets_are_for_the_owner_only(tmp_path: Path) -> None:
+    """The file is private from its first byte on, also when it replaces a public one."""
+    path = tmp_path / "profiles.yml"
+    path.write_text("old")
+    path.chmod(0o644)
+    write_private(path, "new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o600
