@@ -111,15 +111,19 @@ class Sink:
     async def run(self, stop: asyncio.Event) -> None:
         """Land until ``stop`` is set and memory is empty; outlives any outage of the database."""
         delays = self._config.delays()
+        was_away = False
         while True:
             try:
                 async with self._open_store() as store:
-                    self.is_up = True
+                    if was_away:
+                        log.info("database is back, landing what the journal kept")
+                    self.is_up, was_away = True, False
                     await self._land_all(store, stop)
                     return
             except DatabaseUnavailable as error:
                 if self.is_up:
                     log.error("database is away, the journal keeps the ticks", reason=str(error))
+                    was_away = True
                 if not self.is_catching_up:
                     delays = self._config.delays()
                 self.is_up, self.is_catching_up = False, True
