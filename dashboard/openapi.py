@@ -9,6 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from dashboard import payloads
+from market.live_frame import (
+    CONTRACT_COLUMNS,
+    EXPIRY_COLUMNS,
+    STRIKE_COLUMNS,
+    UNDERLYING_COLUMNS,
+)
 
 _NUMBER = {"type": ["number", "null"]}
 _TEXT = {"type": "string"}
@@ -81,7 +87,7 @@ def _schemas() -> dict[str, Any]:
         "expiry": _DATE,
         "spot": _NUMBER,
         "spot_at_ms": _NUMBER,
-        "totals": _columns(payloads.EXPIRY),
+        "totals": _columns(EXPIRY_COLUMNS),
     }
     leg = {"oneOf": [_contract(), {"type": "null"}]}
     strike = {"strike": {"type": "number"}}
@@ -94,7 +100,7 @@ def _schemas() -> dict[str, Any]:
         "Exposure": _object(
             **head,
             convention=_object(**dict.fromkeys(payloads.CONVENTION, _TEXT)),
-            strikes=_list(_columns(payloads.STRIKE, **strike)),
+            strikes=_list(_columns(STRIKE_COLUMNS, **strike)),
         ),
         "Problem": _object(
             v=_VERSION,
@@ -125,12 +131,12 @@ def _health() -> dict[str, Any]:
 
 def _underlying() -> dict[str, Any]:
     who = {"symbol": _TEXT, "kind": _TEXT, "exchange": _TEXT, "expiries": _list(_DATE)}
-    return _columns(payloads.UNDERLYING, **who)
+    return _columns(UNDERLYING_COLUMNS, **who)
 
 
 def _contract() -> dict[str, Any]:
     return _columns(
-        tuple(name for name in payloads.CONTRACT if name != "last_price_is_live"),
+        tuple(name for name in CONTRACT_COLUMNS if name != "last_price_is_live"),
         instrument_id={"type": "integer"},
         lot_size_units=_NUMBER,
         last_price_source={"enum": ["socket", "chain", None]},

@@ -13,6 +13,12 @@ from typing import Any
 from dashboard.catalogue import Catalogue, ContractEntry, ExpiryEntry
 from dashboard.hub import Hub
 from dashboard.upstream import Status
+from market.live_frame import (
+    CONTRACT_COLUMNS,
+    EXPIRY_COLUMNS,
+    STRIKE_COLUMNS,
+    UNDERLYING_COLUMNS,
+)
 
 VERSION = 1
 CONVENTION = {
@@ -21,62 +27,6 @@ CONVENTION = {
     "formula": "gamma × open interest (units) × spot² × 0.01 / 1e7",
     "unit": "₹ crore per 1 %",
 }
-
-UNDERLYING = (
-    "spot",
-    "spot_at_ms",
-    "spot_received_at_ms",
-    "change_percent",
-    "forward",
-    "net_gex_crore_per_percent",
-    "pcr_open_interest",
-    "pcr_volume",
-    "atm_implied_volatility",
-    "chain_at_ms",
-    "marked_at_ms",
-)
-EXPIRY = (
-    "forward",
-    "forward_status",
-    "forward_mad_bp",
-    "atm_implied_volatility",
-    "net_gex_crore_per_percent",
-    "pcr_open_interest",
-    "pcr_volume",
-    "call_open_interest_units",
-    "put_open_interest_units",
-    "years_to_expiry",
-    "chain_at_ms",
-    "marked_at_ms",
-)
-STRIKE = (
-    "call_gex_crore_per_percent",
-    "put_gex_crore_per_percent",
-    "net_gex_crore_per_percent",
-    "chain_at_ms",
-    "marked_at_ms",
-)
-CONTRACT = (
-    "last_price",
-    "last_price_at_ms",
-    "last_price_is_live",
-    "bid_price",
-    "ask_price",
-    "quote_at_ms",
-    "volume_units",
-    "volume_at_ms",
-    "open_interest_units",
-    "open_interest_change_units",
-    "open_interest_at_ms",
-    "implied_volatility",
-    "iv_status",
-    "iv_at_ms",
-    "delta_forward",
-    "gamma_forward",
-    "theta_per_day",
-    "vega_per_vol_point",
-    "greeks_at_ms",
-)
 
 STALE_SECONDS = 2.0
 
@@ -149,7 +99,7 @@ def underlyings(hub: Hub, now_ms: float) -> dict[str, Any] | Problem:
             "kind": entry.kind,
             "exchange": entry.exchange,
             "expiries": list(known.expiries_of(entry.symbol)),
-            **_pick(UNDERLYING, hub.row("underlying", entry.id)),
+            **_pick(UNDERLYING_COLUMNS, hub.row("underlying", entry.id)),
         }
         for entry in known.underlyings
     ]
@@ -178,7 +128,7 @@ def exposure(hub: Hub, symbol: str, expiry: str | None, now_ms: float) -> dict[s
         return entry
     strikes = [s for s in known.strikes if (s.symbol, s.expiry) == (symbol, entry.expiry)]
     rows = [
-        {"strike": s.strike, **_pick(STRIKE, hub.row("strike", s.id))}
+        {"strike": s.strike, **_pick(STRIKE_COLUMNS, hub.row("strike", s.id))}
         for s in sorted(strikes, key=lambda s: s.strike)
     ]
     return {**_head(hub, known, entry, now_ms), "convention": CONVENTION, "strikes": rows}
@@ -221,7 +171,7 @@ def _expiry(hub: Hub, symbol: str, expiry: str | None) -> ExpiryEntry | Problem:
 def _head(hub: Hub, known: Catalogue, entry: ExpiryEntry, now_ms: float) -> dict[str, Any]:
     underlying = next(u for u in known.underlyings if u.symbol == entry.symbol)
     spot = hub.row("underlying", underlying.id)
-    totals = _pick(EXPIRY, hub.row("expiry", entry.id))
+    totals = _pick(EXPIRY_COLUMNS, hub.row("expiry", entry.id))
     totals["forward_status"] = _name(known.forward_statuses, totals["forward_status"])
     return {
         "v": VERSION,
@@ -235,7 +185,7 @@ def _head(hub: Hub, known: Catalogue, entry: ExpiryEntry, now_ms: float) -> dict
 
 
 def _contract(hub: Hub, known: Catalogue, contract: ContractEntry) -> dict[str, Any]:
-    values = _pick(CONTRACT, hub.row("contract", contract.id))
+    values = _pick(CONTRACT_COLUMNS, hub.row("contract", contract.id))
     values["iv_status"] = _name(known.iv_statuses, values["iv_status"])
     live = values.pop("last_price_is_live")
     source = None if live is None else "socket" if live else "chain"

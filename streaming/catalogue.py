@@ -14,65 +14,15 @@ from datetime import date
 
 from brokers.interface import Instrument
 from market.contract import Right
+from market.live_frame import (
+    CONTRACT_COLUMNS,
+    EXPIRY_COLUMNS,
+    STRIKE_COLUMNS,
+    UNDERLYING_COLUMNS,
+)
 from streaming.table import VersionedTable
 from transforms.forward import FORWARD_STATUSES
 from transforms.implied_vol import IV_STATUSES
-
-UNDERLYING_COLUMNS = (
-    "spot",
-    "spot_at_ms",
-    "spot_received_at_ms",
-    "change_percent",
-    "forward",
-    "net_gex_crore_per_percent",
-    "pcr_open_interest",
-    "pcr_volume",
-    "atm_implied_volatility",
-    "chain_at_ms",
-    "marked_at_ms",
-)
-EXPIRY_COLUMNS = (
-    "forward",
-    "forward_status",
-    "forward_mad_bp",
-    "atm_implied_volatility",
-    "net_gex_crore_per_percent",
-    "pcr_open_interest",
-    "pcr_volume",
-    "call_open_interest_units",
-    "put_open_interest_units",
-    "years_to_expiry",
-    "chain_at_ms",
-    "marked_at_ms",
-)
-STRIKE_COLUMNS = (
-    "call_gex_crore_per_percent",
-    "put_gex_crore_per_percent",
-    "net_gex_crore_per_percent",
-    "chain_at_ms",
-    "marked_at_ms",
-)
-CONTRACT_COLUMNS = (
-    "last_price",
-    "last_price_at_ms",
-    "last_price_is_live",
-    "bid_price",
-    "ask_price",
-    "quote_at_ms",
-    "volume_units",
-    "volume_at_ms",
-    "open_interest_units",
-    "open_interest_change_units",
-    "open_interest_at_ms",
-    "implied_volatility",
-    "iv_status",
-    "iv_at_ms",
-    "delta_forward",
-    "gamma_forward",
-    "theta_per_day",
-    "vega_per_vol_point",
-    "greeks_at_ms",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from market import live_frame
 from market.errors import FrameError
 from market.live_frame import LiveFrame, LiveTable, decode, encode
 
@@ -77,6 +78,21 @@ def test_other_version_is_refused() -> None:
     header = json.dumps({"v": 99, "sequence": 1, "sent_at_ms": 0, "tables": []}).encode()
     with pytest.raises(FrameError, match="version 99"):
         decode(struct.pack("<I", len(header)) + header)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        live_frame.UNDERLYING_COLUMNS,
+        live_frame.EXPIRY_COLUMNS,
+        live_frame.STRIKE_COLUMNS,
+        live_frame.CONTRACT_COLUMNS,
+    ],
+)
+def test_every_value_has_its_instant(columns: tuple[str, ...]) -> None:
+    """Names are unique, and each table tells when what it says was so."""
+    assert len(set(columns)) == len(columns)
+    assert any(name.endswith("_at_ms") for name in columns)
 
 
 def test_null_is_nan() -> None:
