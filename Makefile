@@ -3,10 +3,16 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON ?= python3
 STAMP  := $(VENV)/.installed
-# CHROMIUM: the browser that the tests drive; installed from Debian when there is none.
-CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser)
+# uv makes the environment: it needs neither ensurepip nor the right to change the system's Python.
+TOOLS  := .tools
+UV     := UV_PYTHON_DOWNLOADS=never $(TOOLS)/bin/uv
+# Root installs a Debian package itself; others through sudo, where they have it.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
+install = { echo "installing $(1)" && $(AS_ROOT) apt-get update -qq && \
+  $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+  $(1) >/dev/null; } || { echo "missing: install Debian's packages $(1)" >&2; exit 2; }
 
-.PHONY: help demo up test setup browser check lock page clean
+.PHONY: help demo up test setup zones browser check lock page clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,14 +24,15 @@ help:
 	@echo "make lock    remake requirements.txt after a change in pyproject.toml"
 	@echo "make page    rebuild dashboard/static from dashboard/web (needs Node)"
 
-setup: $(STAMP)
+setup: zones $(STAMP)
 
 $(STAMP): requirements.txt pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-	  { echo "cannot make a virtual environment: install python3-venv" >&2; exit 2; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@test -x $(TOOLS)/bin/uv || $(PYTHON) -m pip install --quiet --disable-pip-version-check \
+	  --root-user-action=ignore --target $(TOOLS) "uv>=0.13,<0.14" || \
+	  { echo "cannot install uv: install Debian's package python3-pip" >&2; exit 2; }
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	$(UV) pip sync --quiet --python $(BIN)/python requirements.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	$(BIN)/optionlake prepare
 	@touch $(STAMP)
 
@@ -35,14 +42,13 @@ demo: setup
 up: setup
 	@$(BIN)/optionlake up
 
+# System packages, by name and only where they are missing.
+zones:
+	@test -e /usr/share/zoneinfo/UTC || $(call install,tzdata)
+
 browser:
-ifeq ($(CHROMIUM),)
-	@if [ "$$(id -u)" = 0 ]; then S=; else S=sudo; fi; \
-	  echo "installing chromium for the browser tests"; \
-	  $$S apt-get update -qq && $$S env DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null || \
-	  { echo "no chromium: install it, or set CHROMIUM to a browser's path" >&2; exit 2; }
-endif
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  $(call install,chromium fonts-dejavu-core)
 
 test: setup browser
 	@$(BIN)/python -m pytest
@@ -53,12 +59,12 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
-lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra test \
+lock: setup
+	$(UV) pip compile --quiet --universal --python-version 3.11 --extra test \
 	  --generate-hashes --no-emit-index-url --no-header --output-file requirements.txt pyproject.toml
 
 page:
 	cd dashboard/web && npm ci --no-audit --no-fund && npm test && npm run build
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
