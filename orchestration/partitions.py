@@ -60,8 +60,8 @@ class WindowPartitions:
         """A cron (IST) that ticks whenever a window of the span closes, and seldom otherwise."""
         days = self._timetables()
         ends = [w.end_at.astimezone(IST) for day in days for w in self.windows(day)]
-        minutes = ",".join(str(m) for m in sorted({end.minute for end in ends}))
-        hours = ",".join(str(h) for h in sorted({end.hour for end in ends}))
+        minutes = _cron_field({end.minute for end in ends}, 60)
+        hours = _cron_field({end.hour for end in ends}, 24)
         return f"{minutes} {hours} * * *"
 
     def windows(self, day: date) -> tuple[Window, ...]:
@@ -121,3 +121,11 @@ def window_partitions(rules: Rules, first_day: date, today: date, minutes: int) 
     the definition, stays valid.
     """
     return WindowPartitions(rules, first_day, date(today.year + 1, 12, 31), minutes)
+
+
+def _cron_field(values: set[int], size: int) -> str:
+    """Values of a cron field, in the short form that people read where there is one."""
+    for step in range(1, size):
+        if values == set(range(0, size, step)):
+            return "*" if step == 1 else f"*/{step}"
+    return ",".join(str(value) for value in sorted(values))

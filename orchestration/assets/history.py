@@ -55,7 +55,7 @@ def underlying_rollup(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefi
         retry_policy=RETRIES,
         description=(
             "One row per window and symbol: analytics of all its chains, the window's spot ticks "
-            "as a bar, feed gaps, and the newest price of both with its source."
+            "as a bar, feed gaps, and one price with its source."
         ),
     )
     def underlying_rollup(
