@@ -9,6 +9,7 @@ import pytest
 
 from optionlake.cli import app
 from optionlake.settings import Settings
+from storage.lake import Lake
 from transforms.schemas import LAKE_TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,3 +65,12 @@ def test_code_named_in_prose_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md|sql|yaml|ts))`", text):
         assert (ROOT / name).exists(), name
+
+
+def test_queries_for_analysts_run(lake: Lake) -> None:
+    """Each query that an analyst is given to begin with is accepted by the lake as it is made."""
+    block = _text("docs/analyst.md").split("```sql")[1].split("```")[0]
+    queries = [query for query in block.split(";") if query.strip()]
+    assert len(queries) == 10
+    for query in queries:
+        lake.query(query)
