@@ -115,7 +115,9 @@ class Upstream:
             self._change("connected")
             log.info("live feed connected", url=self._url)
             while True:
-                await self._take(socket, await asyncio.wait_for(socket.recv(), SILENCE_SECONDS))
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    message = await socket.recv()
+                await self._take(socket, message)
 
     async def _take(self, socket: ClientConnection, message: str | bytes) -> None:
         self.status.last_message_at_ms = self._now_ms()

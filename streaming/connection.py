@@ -193,7 +193,8 @@ class FeedConnection:
         pinged_at = self._clock() - timedelta(days=1)
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._has_output.wait(), self._config.tick_seconds)
+                async with asyncio.timeout(self._config.tick_seconds):
+                    await self._has_output.wait()
             self._has_output.clear()
             now = self._clock()
             self._session.time_passes(now)

@@ -202,7 +202,8 @@ class Sink:
         self._is_due.clear()
         if self._backlog.rows < self._config.batch_rows and not stop.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_due.wait(), self._config.batch_seconds)
+                async with asyncio.timeout(self._config.batch_seconds):
+                    await self._is_due.wait()
 
     async def _land(
         self, store: TickStore, arrivals: list[Arrival], ids: Mapping[str, int]
@@ -236,5 +237,6 @@ def _exchange_day(arrival: Arrival) -> date:
 
 async def _is_set_within(stop: asyncio.Event, seconds: float) -> bool:
     with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
     return stop.is_set()

@@ -93,6 +93,54 @@ async def follow_nonsense(message: str | bytes) -> None:
         following.cancel()
 
 
+@pytest.mark.parametrize("steps", range(6))
+def test_an_end_that_comes_with_a_message_is_obeyed(
+    monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """However many turns of the loop lie between the two, or the page would never close."""
+    assert asyncio.run(cancel_with_a_message(monkeypatch, steps))
+
+
+class OneMessage:
+    """A connection on which one message comes, when the test wishes."""
+
+    def __init__(self) -> None:
+        self.messages = [asyncio.get_running_loop().create_future()]
+
+    async def __aenter__(self) -> OneMessage:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def send(self, _message: str) -> None:
+        return None
+
+    async def recv(self) -> str:
+        """The message, then nothing more."""
+        if self.messages:
+            return await self.messages.pop()
+        return await asyncio.get_running_loop().create_future()
+
+
+async def cancel_with_a_message(monkeypatch: pytest.MonkeyPatch, steps: int) -> bool:
+    """Whether following ended."""
+    connection = OneMessage()
+    (arriving,) = connection.messages
+    monkeypatch.setattr("dashboard.upstream.connect", lambda *_, **__: connection)
+    upstream = Upstream("ws://feed", Hub(), lambda: None, lambda: 0.0, lambda: repeat(0.01))
+    following = asyncio.create_task(upstream.follow())
+    while connection.messages:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    arriving.set_result('{"type":"health"}')
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    following.cancel()
+    done, _ = await asyncio.wait([following], timeout=1)
+    return following in done
+
+
 def lost(dashboard: Dashboard) -> dict[str, Any] | None:
     """Health, once the connection is lost."""
     health = dashboard.get("/api/v1/health").json()
