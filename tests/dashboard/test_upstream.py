@@ -130,9 +130,8 @@ async def cancel_with_a_message(monkeypatch: pytest.MonkeyPatch, steps: int) -> 
     monkeypatch.setattr("dashboard.upstream.connect", lambda *_, **__: connection)
     upstream = Upstream("ws://feed", Hub(), lambda: None, lambda: 0.0, lambda: repeat(0.01))
     following = asyncio.create_task(upstream.follow())
-    while connection.messages:
+    for _ in range(10):
         await asyncio.sleep(0)
-    await asyncio.sleep(0)
     arriving.set_result('{"type":"health"}')
     for _ in range(steps):
         await asyncio.sleep(0)
