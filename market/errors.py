@@ -18,6 +18,7 @@ by type and never by text::
     │   └── JournalError            the journal cannot be written or read
     └── DataError                   rows that break a promise
         ├── SchemaMismatch          a frame lacks a column or has another type
+        ├── LookAhead               rows from after the instant that is described
         └── WindowUnavailable       a past window that no source can still fill
 
 Messages name the input, what was expected and the remedy, in lower case without a full stop.
@@ -103,6 +104,10 @@ class DataError(OptionlakeError):
 
 class SchemaMismatch(DataError):
     """A frame lacks a column or has another type."""
+
+
+class LookAhead(DataError):
+    """Rows from after the instant that is described were handed in."""
 
 
 class WindowUnavailable(DataError):

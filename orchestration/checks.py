@@ -21,13 +21,8 @@ from orchestration.resources import Database, Scope
 from storage.instruments import known
 from storage.lake import Lake
 from transforms import quality
-from transforms.schemas import (
-    CHAIN,
-    EXPIRY_METRICS,
-    LAKE_TABLES,
-    RAW_CHAIN_PAYLOAD,
-    Schema,
-)
+from transforms.columns import Schema
+from transforms.schemas import CHAIN, EXPIRY_METRICS, LAKE_TABLES, RAW_CHAIN_PAYLOAD
 
 
 @dataclass(frozen=True, slots=True)

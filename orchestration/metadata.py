@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from transforms.schemas import Schema
+from transforms.columns import Schema
 
 PREVIEW_ROWS, PREVIEW_COLUMNS = 8, 12
 # Columns that are the same in each row of a window, or too long to read.

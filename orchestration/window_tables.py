@@ -11,7 +11,8 @@ import polars as pl
 
 from market.session import Window
 from storage.lake import Lake
-from transforms.schemas import WINDOW, Schema
+from transforms.columns import Schema
+from transforms.schemas import WINDOW
 
 
 def keyed(frame: pl.DataFrame, window: Window) -> pl.DataFrame:

@@ -15,7 +15,8 @@ from psycopg import sql
 
 from market.errors import DatabaseUnavailable
 from storage.timescale import CONNECT_SECONDS, connect, reaching
-from transforms.schemas import CONTRACTS, INSTANT
+from transforms.columns import INSTANT
+from transforms.schemas import CONTRACTS
 
 CHANNEL = "chain_latest"
 # Pauses before each attempt to reconnect, seconds; the last one repeats.

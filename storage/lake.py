@@ -25,7 +25,8 @@ from storage import lake_tables
 from storage.duckdb_extensions import NAMES, extension_folder
 from storage.provision import cache_folder
 from storage.timescale import address, connect
-from transforms.schemas import LAKE_TABLES, Schema
+from transforms.columns import Schema
+from transforms.schemas import LAKE_TABLES
 
 __all__ = ["Lake", "LakeConfig", "extension_folder"]
 

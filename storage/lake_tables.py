@@ -12,7 +12,8 @@ import duckdb
 import polars as pl
 
 from market.errors import SchemaMismatch
-from transforms.schemas import INSTANT, LAKE_TABLES, Column, Schema
+from transforms.columns import INSTANT, Column, Schema
+from transforms.schemas import LAKE_TABLES
 
 _TYPES: dict[object, str] = {
     pl.String: "VARCHAR",

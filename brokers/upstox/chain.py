@@ -126,6 +126,8 @@ def _market_data(data: _Json) -> dict[str, object]:
         "ask_price": _number(data, "ask_price"),
         "ask_quantity_units": _units(data, "ask_qty"),
         "last_price": _number(data, "ltp"),
+        # The chain does not tell when a contract last traded.
+        "last_traded_at": None,
         "previous_close_price": _number(data, "close_price"),
         "open_interest_units": _number(data, "oi"),
         "previous_open_interest_units": _number(data, "prev_oi"),

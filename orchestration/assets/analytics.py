@@ -24,14 +24,8 @@ from orchestration.resources import Database, Scope
 from storage.instruments import known
 from storage.lake import Lake
 from transforms.chain import FORMULA_VERSION, Analysis, analyse
-from transforms.schemas import (
-    CHAIN,
-    EXPIRY_METRICS,
-    QUOTES,
-    RAW_CHAIN_PAYLOAD,
-    STRIKE_EXPOSURE,
-    Schema,
-)
+from transforms.columns import Schema
+from transforms.schemas import CHAIN, EXPIRY_METRICS, QUOTES, RAW_CHAIN_PAYLOAD, STRIKE_EXPOSURE
 
 _DESCRIPTIONS = {
     CHAIN: (

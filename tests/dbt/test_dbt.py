@@ -18,7 +18,8 @@ from market.session import windows
 from orchestration.dbt_project import DBT, PROJECT, prepare_profile
 from orchestration.window_tables import keyed, write
 from storage.lake import Lake, LakeConfig
-from transforms.schemas import EXPIRY_METRICS, INSTANT, STRIKE_EXPOSURE, WINDOW, Schema
+from transforms.columns import INSTANT, Schema
+from transforms.schemas import EXPIRY_METRICS, STRIKE_EXPOSURE, WINDOW
 
 WINDOWS = windows(Rules(), date(2026, 11, 20), 5)[:2]
 MODELS = sorted((PROJECT / "models").rglob("*.sql"))

@@ -13,7 +13,8 @@ from orchestration.checks import RULES, Evidence, schema_verdict, verdict
 from orchestration.resources import Database, Scope
 from orchestration.window_tables import write
 from tests.fix_orchestration import KEY, Location
-from transforms.schemas import CHAIN, EXPIRY_METRICS, RAW_CHAIN_PAYLOAD, VIOLATIONS, Schema
+from transforms.columns import Schema
+from transforms.schemas import CHAIN, EXPIRY_METRICS, RAW_CHAIN_PAYLOAD, VIOLATIONS
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 GARBAGE = pl.lit(zstandard.compress(b"{}"))

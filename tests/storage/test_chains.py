@@ -17,7 +17,8 @@ from storage.chains import changes, latest, publish
 from storage.embedded import EmbeddedServer
 from storage.timescale import migrate
 from tests.fix_timescale import free_port
-from transforms.schemas import CONTRACTS, INSTANT
+from transforms.columns import INSTANT
+from transforms.schemas import CONTRACTS
 
 AS_OF = datetime(2026, 11, 25, 4, 5, 0, 123456, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

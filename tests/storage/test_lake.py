@@ -18,7 +18,8 @@ from storage import lake as module
 from storage.embedded import EmbeddedServer
 from storage.lake import Lake, LakeConfig
 from tests.fix_timescale import free_port
-from transforms.schemas import CHAIN, INSTANT, LAKE_TABLES, UNDERLYING_ROLLUP, Schema
+from transforms.columns import INSTANT, Schema
+from transforms.schemas import CHAIN, LAKE_TABLES, UNDERLYING_ROLLUP
 
 DAY = date(2026, 11, 25)
 START = datetime(2026, 11, 25, 3, 45, tzinfo=UTC)

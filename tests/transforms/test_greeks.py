@@ -14,9 +14,9 @@ from market.errors import SchemaMismatch
 from tests.strategies import Option, options
 from transforms import black76
 from transforms.black76 import GREEKS
+from transforms.columns import PRICING
 from transforms.greeks import greeks_at, imply, price
 from transforms.implied_vol import IV_STATUSES
-from transforms.schemas import PRICING
 
 NEEDED = ("premium", "forward", "strike", "years_to_expiry", "rate", "is_call")
 

@@ -1,0 +1,130 @@
+"""How a snapshot lies in memory: contracts, strikes and expiries, sorted and numbered.
+
+All steps of the analysis work on three frames in one order, so that a strike finds its two legs,
+and an expiry its strikes, by position instead of by a search. What is computed from them belongs
+in the steps; how they are composed, in ``chain``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+Positions = NDArray[np.int64]
+
+_EXPIRY = ("symbol", "expiry")
+_STRIKE = ("symbol", "expiry", "strike")
+_CONTRACT = (*_STRIKE, "is_call")
+
+LEG_COLUMNS = (
+    "bid_price",
+    "ask_price",
+    "last_price",
+    "last_traded_at",
+    "quoted_at",
+    "volume_units",
+    "open_interest_units",
+    "previous_open_interest_units",
+)
+"""What a strike is told of each of its legs: columns ``call_…`` and ``put_…``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A snapshot, sorted.
+
+    Attributes:
+        contracts: one row per contract, sorted by symbol, expiry, strike, put before call; with
+            ``expiry_id`` and ``strike_id`` (UInt32), the row numbers in the other two frames.
+        strikes: one row per strike, sorted: ``expiry_id``, ``strike``, ``call_row`` and ``put_row``
+            (row numbers in ``contracts``, null if not listed) and both legs' ``LEG_COLUMNS``.
+        expiries: one row per expiry, sorted: ``symbol``, ``expiry``, ``spot`` and ``quoted_at``,
+            the newest of the expiry.
+    """
+
+    contracts: pl.DataFrame
+    strikes: pl.DataFrame
+    expiries: pl.DataFrame
+
+
+def lay_out(quotes: pl.DataFrame) -> Book:
+    """Sort and number a conforming ``schemas.QUOTES`` frame.
+
+    Of two rows for one contract the later ``quoted_at`` counts; an expiry's spot is the latest one
+    that is known.
+    """
+    contracts = _numbered(_newest(quotes))
+    strikes = _strikes(contracts)
+    spots = _spots(quotes)
+    expiries = contracts.select(_EXPIRY).unique(maintain_order=True)
+    return Book(contracts, strikes, expiries.join(spots, on=_EXPIRY, maintain_order="left"))
+
+
+def both_legs(contracts: pl.DataFrame, strikes: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The strikes with each leg's ``names`` added as ``call_…`` and ``put_…``; null if unlisted."""
+    columns = [
+        contracts[name].gather(strikes[f"{side}_row"]).alias(f"{side}_{name}")
+        for side in ("call", "put")
+        for name in names
+    ]
+    return strikes.with_columns(columns)
+
+
+def spread(
+    frame: pl.DataFrame, owners: pl.DataFrame, key: str, names: Sequence[str]
+) -> pl.DataFrame:
+    """Add the owner's ``names`` to each row: ``key`` is the row number in ``owners``."""
+    return frame.with_columns(owners[name].gather(frame[key]) for name in names)
+
+
+def starts(frame: pl.DataFrame, key: str, count: int) -> Positions:
+    """Where each owner's rows begin, shape (count + 1): owner i has rows [s[i], s[i + 1])."""
+    owners = frame[key].to_numpy()
+    return np.searchsorted(owners, np.arange(count + 1)).astype(np.int64)
+
+
+def floats(frame: pl.DataFrame, name: str) -> NDArray[np.float64]:
+    """A column for a compiled kernel: contiguous, writable, NaN for null.
+
+    Polars lends read-only memory where it can, for which kernels would be compiled once more.
+    """
+    return frame[name].cast(pl.Float64).to_numpy(writable=True)
+
+
+def _newest(quotes: pl.DataFrame) -> pl.DataFrame:
+    ordered = quotes.sort(*_CONTRACT, "quoted_at", "spot", "last_price", nulls_last=False)
+    return ordered.unique(subset=list(_CONTRACT), keep="last", maintain_order=True)
+
+
+def _spots(quotes: pl.DataFrame) -> pl.DataFrame:
+    ordered = quotes.select(*_EXPIRY, "quoted_at", "spot").sort("quoted_at", "spot")
+    return ordered.group_by(_EXPIRY).agg(
+        pl.col("spot").drop_nulls().last(), pl.col("quoted_at").last()
+    )
+
+
+def _numbered(contracts: pl.DataFrame) -> pl.DataFrame:
+    return contracts.with_columns(
+        expiry_id=pl.struct(_EXPIRY).rle_id(), strike_id=pl.struct(_STRIKE).rle_id()
+    )
+
+
+def _strikes(contracts: pl.DataFrame) -> pl.DataFrame:
+    rows = contracts.select("strike_id", "expiry_id", "strike", "is_call").with_row_index("row")
+    strikes = rows.unique("strike_id", keep="first", maintain_order=True)
+    sides = [_rows_of(rows, len(strikes), side=side) for side in (True, False)]
+    named = strikes.select("expiry_id", "strike", call_row=sides[0], put_row=sides[1])
+    return both_legs(contracts, named, LEG_COLUMNS)
+
+
+def _rows_of(rows: pl.DataFrame, count: int, *, side: bool) -> pl.Series:
+    """The row of the strike's call (or put), null where it is not listed."""
+    own = rows.filter(pl.col("is_call") == side)
+    found = np.full(count, -1, dtype=np.int64)
+    found[own["strike_id"].to_numpy()] = own["row"].to_numpy()
+    series = pl.Series("row", found)
+    return series.set(series < 0, None).cast(pl.UInt32)
