@@ -1,6 +1,7 @@
 """How a numeric kernel is compiled, and when its cached machine code is still valid.
 
-The kernels themselves stand with their subject (``black76``, ``implied_vol``).
+The kernels themselves stand with their subject (``black76``, ``implied_vol``), the functions that
+they are made of in ``elementary``.
 """
 
 from __future__ import annotations
@@ -11,29 +12,81 @@ from types import CodeType
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache
+from numba.extending import intrinsic
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_CONSTANTS = (int, float, complex, str, bytes, type(None))
+_CONSTANTS = (int, float, complex, str, bytes, type(None), np.generic)
+# A product and a sum may become one fused operation, and the sign of a zero may be lost: the only
+# liberties that leave NaN, infinities and the order of summation alone.
+_CONTRACTION = frozenset({"contract", "nsz"})
 
 
 def compiled(function: _Function) -> _Function:
     """Compile a kernel: without the interpreter's lock, cached on disk, IEEE division."""
-    dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
-    dispatcher._cache = _KernelCache(function)  # type: ignore[no-untyped-call]
+    return _compile(function)
+
+
+def tiled(function: _Function) -> _Function:
+    """Compile a loop over a tile of rows: as ``compiled``, and products and sums may be fused."""
+    return _compile(function, fastmath=set(_CONTRACTION))
+
+
+def inlined(function: _Function) -> _Function:
+    """Compile a branch-free part of such a loop, copied into it so that the loop vectorises."""
+    return _compile(function, fastmath=set(_CONTRACTION), forceinline=True)
+
+
+def polynomial(coefficients: tuple[float, ...]) -> Callable[[float], float]:
+    """A function for kernels: Σ cᵢ·xⁱ, written out without a loop.
+
+    Groups of four coefficients are summed by Horner's rule, and the groups by Horner's rule in x⁴,
+    which a processor can overlap (G. Estrin, 1960).
+    """
+
+    def written_out(builder: Any, x: Any) -> Any:
+        def horner(parts: list[Any], power: Any) -> Any:
+            total = parts[-1]
+            for part in reversed(parts[:-1]):
+                total = builder.fadd(builder.fmul(total, power), part)
+            return total
+
+        constants = [x.type(float(value)) for value in coefficients]
+        groups = [constants[i : i + 4] for i in range(0, len(constants), 4)]
+        square = builder.fmul(x, x)
+        return horner([horner(group, x) for group in groups], builder.fmul(square, square))
+
+    @intrinsic
+    def evaluate(_typing_context: Any, x: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return written_out(builder, arguments[0])
+
+        return x(x), generate
+
+    return cast(Callable[[float], float], evaluate)
+
+
+def _compile(function: _Function, **options: Any) -> _Function:
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    dispatcher._cache = _KernelCache(function, options)
     return cast(_Function, dispatcher)
 
 
 class _KernelCache(FunctionCache):
-    """A cache whose entries also die when a called kernel or a constant changes.
+    """A cache whose entries also die when a called kernel, a constant or an option changes.
 
     Numba compares the caller's own file only, so that editing one module would leave the old code
     of its functions running inside the kernels of another.
     """
 
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        self._options = options
+
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         own = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call]
-        return (*own, fingerprint(self._py_func))
+        return (*own, _shown(self._options), fingerprint(self._py_func))
 
 
 def fingerprint(function: Callable[..., Any]) -> str:
@@ -41,20 +94,60 @@ def fingerprint(function: Callable[..., Any]) -> str:
     digest = hashlib.sha256()
     for part in _parts(function, set()):
         digest.update(part.encode())
+        digest.update(b"\0")
     return digest.hexdigest()
 
 
-def _parts(function: Callable[..., Any], seen: set[CodeType]) -> Iterator[str]:
-    code = function.__code__
-    if code in seen:
+def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
+    if id(function) in seen:
         return
-    seen.add(code)
+    seen.add(id(function))
+    yield from _code_parts(function.__code__)
+    names = {name: function.__globals__.get(name) for name in _names(function.__code__)}
+    cells = function.__closure__ or ()
+    closed = dict(zip(function.__code__.co_freevars, cells, strict=True))
+    names |= {name: cell.cell_contents for name, cell in closed.items()}
+    for name in sorted(names):
+        yield from _value_parts(name, names[name], seen)
+
+
+def _code_parts(code: CodeType) -> Iterator[str]:
+    """The instructions and constants of a function and of those defined inside it."""
     yield code.co_code.hex()
-    yield from (repr(value) for value in code.co_consts if isinstance(value, _CONSTANTS))
-    for name in code.co_names:
-        value = function.__globals__.get(name)
-        if isinstance(value, _CONSTANTS):
-            yield f"{name}={value!r}"
-        elif called := getattr(value, "py_func", None):
-            yield name
-            yield from _parts(called, seen)
+    for value in code.co_consts:
+        if isinstance(value, CodeType):
+            yield from _code_parts(value)
+        elif _is_constant(value):
+            yield _shown(value)
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = (value for value in code.co_consts if isinstance(value, CodeType))
+    return set(code.co_names).union(*(_names(part) for part in inner))
+
+
+def _value_parts(name: str, value: Any, seen: set[int]) -> Iterator[str]:
+    if _is_constant(value):
+        yield f"{name}={_shown(value)}"
+    # A compiled function, an intrinsic, or a plain function that an intrinsic writes code with.
+    called = getattr(value, "py_func", None) or getattr(value, "_defn", None)
+    if called is None and callable(value) and hasattr(value, "__code__"):
+        called = value
+    if called is not None:
+        yield f"{name} {_shown(getattr(value, 'targetoptions', {}))}"
+        yield from _parts(called, seen)
+
+
+def _is_constant(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(_is_constant(part) for part in value)
+    return isinstance(value, _CONSTANTS)
+
+
+def _shown(value: Any) -> str:
+    """Text that is the same in each process: sets have no order of their own."""
+    if isinstance(value, dict):
+        return repr([(key, _shown(value[key])) for key in sorted(value)])
+    if isinstance(value, set | frozenset):
+        return repr(sorted(value))
+    return repr(value)
