@@ -15,6 +15,9 @@ from market import tables
 
 IST = ZoneInfo("Asia/Kolkata")
 
+SETTLEMENT_PHASES = ("before", "averaging", "auction", "settled")
+UNDERLYING_PHASES = ("continuous", "auction", "closed")
+
 
 class _Dated(Protocol):
     @property
@@ -32,6 +35,37 @@ class Session:
     opens_at: datetime
     closes_at: datetime
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How an expiry's final settlement price comes about; instants are aware UTC.
+
+    Attributes:
+        settles_at: by when it is fixed.
+        averaging_starts_at: the price is the average from here to ``settles_at``; None if it is
+            one price.
+        auction_starts_at: the price is found in the auction that starts here, without a
+            continuous market of the underlying; None if there is no auction.
+        method: see ``tables.SettlementRule``.
+        auction_jump_variance: variance of the log return at the auction; 0 until estimated.
+    """
+
+    settles_at: datetime
+    averaging_starts_at: datetime | None
+    auction_starts_at: datetime | None
+    method: str
+    auction_jump_variance: float
+
+    def phase(self, at: datetime) -> str:
+        """One of ``SETTLEMENT_PHASES``, at an aware instant."""
+        if at >= self.settles_at:
+            return "settled"
+        if self.averaging_starts_at is not None and at >= self.averaging_starts_at:
+            return "averaging"
+        if self.auction_starts_at is not None and at >= self.auction_starts_at:
+            return "auction"
+        return "before"
 
 
 class Rules:
@@ -80,13 +114,57 @@ class Rules:
         rows = [r for r in tables.LOT_RULES if r.symbol == symbol and r.first_expiry <= expiry]
         return max(rows, key=lambda r: r.first_expiry).units if rows else None
 
+    def settlement(self, expiry: date) -> Settlement:
+        """What fixes the final settlement price of ``expiry``, and when."""
+        rule = _in_force(tables.SETTLEMENT_RULES, expiry)
+        has_auction = rule.method == "closing_auction"
+        cash = _in_force(tables.CASH_HOURS, expiry) if has_auction else None
+        return Settlement(
+            settles_at=at_ist(expiry, rule.settles),
+            averaging_starts_at=at_ist(expiry, rule.averages_from) if rule.averages_from else None,
+            auction_starts_at=at_ist(expiry, cash.continuous_until) if cash else None,
+            method=rule.method,
+            auction_jump_variance=rule.auction_jump_variance,
+        )
+
     def settlement_at(self, expiry: date) -> datetime:
         """The instant (aware UTC) that fixes the final settlement price of ``expiry``."""
         return at_ist(expiry, _in_force(tables.SETTLEMENT_RULES, expiry).settles)
 
-    def rate(self, day: date) -> float:
-        """Risk-free rate in force, continuous, per year."""
-        return _in_force(tables.RATE_RULES, day).rate
+    def settlement_phase(self, expiry: date, at: datetime) -> str:
+        """How far the settlement of ``expiry`` has come, one of ``SETTLEMENT_PHASES``.
+
+        ``averaging`` and ``auction`` happen on the expiry's own day only. The closing price of
+        any other day is made in the same way, but no option settles to it.
+        """
+        return self.settlement(expiry).phase(at)
+
+    def underlying_phase(self, at: datetime) -> str:
+        """Which market the underlyings have at an aware instant, one of ``UNDERLYING_PHASES``.
+
+        In ``auction`` options trade while an index has no continuous market: its tick is frozen or
+        indicative.
+        """
+        local = at.astimezone(IST)
+        for session in self.sessions(local.date()):
+            if session.name == "regular":
+                return _cash_phase(_in_force(tables.CASH_HOURS, local.date()), local.time())
+            if session.opens_at <= at < session.closes_at:
+                return "continuous"
+        return "closed"
+
+    def rate(self, day: date, tenor_days: float = 91.0) -> float:
+        """Risk-free rate in force for a tenor, continuous, per year."""
+        return self.rate_rule(day, tenor_days).rate
+
+    def rate_rule(self, day: date, tenor_days: float = 91.0) -> tables.RateRule:
+        """The latest date's row of the nearest tenor, the shorter of two equally near.
+
+        Its ``source`` says where the rate comes from, or that it is the default.
+        """
+        latest = _in_force(tables.RATE_RULES, day).valid_from
+        rows = [row for row in tables.RATE_RULES if row.valid_from == latest]
+        return min(rows, key=lambda row: (abs(row.tenor_days - tenor_days), row.tenor_days))
 
     def tick_rupees(self) -> float:
         """Smallest price step of an option, ₹."""
@@ -131,6 +209,14 @@ def rules_for(session: str) -> Rules:
 def at_ist(day: date, clock: time) -> datetime:
     """An IST wall time as an aware UTC instant."""
     return datetime.combine(day, clock, IST).astimezone(UTC)
+
+
+def _cash_phase(hours: tables.CashHours, clock: time) -> str:
+    if hours.opens <= clock < hours.continuous_until:
+        return "continuous"
+    if hours.auction_until and hours.continuous_until <= clock < hours.auction_until:
+        return "auction"
+    return "closed"
 
 
 def _in_force(rows: tuple[_Row, ...], day: date) -> _Row:

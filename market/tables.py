@@ -54,20 +54,47 @@ class LotRule:
 
 
 @dataclass(frozen=True, slots=True)
+class CashHours:
+    """Trading of the derivatives' underlyings from ``valid_from`` on (IST).
+
+    Attributes:
+        opens, continuous_until: continuous trading, when an index has a market of its own.
+        auction_until: end of the closing auction that follows at once; None where there is none.
+    """
+
+    valid_from: date
+    opens: time
+    continuous_until: time
+    auction_until: time | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class SettlementRule:
-    """Instant (IST) and method of the final settlement price, from ``valid_from`` on."""
+    """How the final settlement price comes about, for expiries from ``valid_from`` on (IST).
+
+    Attributes:
+        settles: by when it is fixed.
+        averages_from: start of the averaging that ends at ``settles``; None if it is one price.
+        auction_jump_variance: variance of the log return from the last continuous price to the
+            auction's, beyond what the clock accounts for; 0 until estimated from history.
+        method: ``average_last_30_minutes`` or ``closing_auction``.
+    """
 
     valid_from: date
     settles: time
+    averages_from: time | None
+    auction_jump_variance: float
     method: str
     source: str
 
 
 @dataclass(frozen=True, slots=True)
 class RateRule:
-    """Risk-free rate, continuous, per year."""
+    """Risk-free rate of one tenor, continuous, per year. All tenors of a date come together."""
 
     valid_from: date
+    tenor_days: int
     rate: float
     source: str
 
@@ -78,6 +105,15 @@ SESSION_HOURS = (
     SessionHours(date(2026, 8, 3), time(9, 15), time(15, 40), "closing auction, phase 1"),
     # One source only so far: confirm against the circular when it takes effect.
     SessionHours(date(2026, 12, 7), time(9, 15), time(15, 45), "NSE/CMTR/76963"),
+)
+
+_AUCTION = "SEBI 16 Jan 2026, closing auction from 3 Aug 2026"
+CASH_HOURS = (
+    CashHours(date(2010, 1, 4), time(9, 0), time(15, 30), None, "NSE, 9:00 open from 4 Jan 2010"),
+    CashHours(date(2010, 10, 18), time(9, 15), time(15, 30), None, "NSE, pre-open session"),
+    CashHours(date(2026, 8, 3), time(9, 15), time(15, 15), time(15, 35), _AUCTION),
+    # One source only so far, as for SESSION_HOURS of that day.
+    CashHours(date(2026, 12, 7), time(9, 15), time(15, 30), time(15, 40), "NSE/CMTR/76963"),
 )
 
 _HOLIDAYS_2025 = "NSE holiday list 2025"
@@ -149,13 +185,30 @@ LOT_RULES = (
     LotRule(date(2026, 1, 1), "MIDCPNIFTY", 120, _LOTS_2026),
 )
 
+# The average is that of each constituent's trades, weighted by volume. In the auction, orders are
+# taken until between 15:28 and 15:30 at random. What fixes the price from 7 Dec 2026 on, when
+# expiring contracts are said to stop at 15:30 and the auction to begin then, is not published yet.
 SETTLEMENT_RULES = (
     SettlementRule(
-        date(2000, 6, 12), time(15, 30), "average_last_30_minutes", "NSE settlement price"
+        date(2000, 6, 12),
+        settles=time(15, 30),
+        averages_from=time(15, 0),
+        auction_jump_variance=0.0,
+        method="average_last_30_minutes",
+        source="NSE settlement price",
     ),
-    SettlementRule(date(2026, 8, 3), time(15, 30), "closing_auction", "SEBI 16 Jan 2026"),
+    SettlementRule(
+        date(2026, 8, 3),
+        settles=time(15, 30),
+        averages_from=None,
+        auction_jump_variance=0.0,  # not estimated yet
+        method="closing_auction",
+        source=_AUCTION,
+    ),
 )
 
-RATE_RULES = (RateRule(date(2000, 1, 1), 0.065, "default: 91-day treasury bill, not dated yet"),)
+RATE_RULES = (
+    RateRule(date(2000, 1, 1), 91, 0.065, "default: 91-day treasury bill, not dated yet"),
+)
 
 OPTION_TICK_RUPEES = 0.05
