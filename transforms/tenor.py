@@ -93,7 +93,7 @@ def with_tenor(frame: pl.DataFrame, as_of: datetime, rules: Rules) -> pl.DataFra
         * ``as_of``, ``settlement_at``: UTC;
         * ``years_to_expiry``: zero or negative once settlement has passed;
         * ``variance_years``: years over which σ² accrues into the settlement, never more than
-          ``years_to_expiry``, 0 once settled; without the auction's own jump;
+          the years left, 0 once settled; without the auction's own jump;
         * ``spot_share``: ∂E[settlement]/∂S, 1 before the averaging and 0 once settled;
         * ``settlement_phase``: one of ``market.rules.SETTLEMENT_PHASES``;
         * ``is_expiry_day``: whether the exchange's day of ``as_of`` is the expiry;
