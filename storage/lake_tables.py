@@ -22,6 +22,7 @@ _TYPES: dict[object, str] = {
     pl.Boolean: "BOOLEAN",
     pl.Date: "DATE",
     pl.Binary: "BLOB",
+    pl.List(pl.Float64): "DOUBLE[]",
     INSTANT: "TIMESTAMP WITH TIME ZONE",
 }
 # Rows stay in Parquet, which any tool reads, and not partly in the catalogue.

@@ -30,6 +30,7 @@ _SAMPLES: dict[object, object] = {
     pl.Boolean: True,
     pl.Date: date(2026, 12, 1),
     pl.Binary: b"\x00\xff",
+    pl.List(pl.Float64): [23_900.0, 24_150.5],
     INSTANT: START + timedelta(microseconds=1),
 }
 
