@@ -32,6 +32,7 @@ SETTLING_YEARS = SETTLING_SECONDS / 60 / MINUTES_PER_YEAR * (1 - 1e-9)
 
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "expiry": pl.Date,
+    "as_of": INSTANT,
     "settlement_at": INSTANT,
     "years_to_expiry": pl.Float64,
     "variance_years": pl.Float64,
@@ -40,7 +41,8 @@ _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "is_expiry_day": pl.Boolean,
     "rate": pl.Float64,
 }
-_Row = tuple[date, datetime, float, float, float, str, bool, float]
+_KEY = ("expiry", "as_of")
+_Row = tuple[date, datetime, datetime, float, float, float, str, bool, float]
 
 
 def years_between(start_at: datetime, end_at: datetime) -> float:
@@ -83,8 +85,11 @@ def averaging_years(settlement: Settlement) -> float:
     return years_between(settlement.averaging_starts_at, settlement.settles_at)
 
 
-def with_tenor(frame: pl.DataFrame, as_of: datetime, rules: Rules) -> pl.DataFrame:
-    """Add what the column ``expiry`` and the instant ``as_of`` (aware) tell; the row order stays.
+def with_tenor(frame: pl.DataFrame, as_of: datetime | None, rules: Rules) -> pl.DataFrame:
+    """Add what the column ``expiry`` and an instant tell; the row order stays.
+
+    Args:
+        as_of: aware, the instant of every row; None: each row's own column ``as_of``.
 
     Returns:
         The frame with these columns added or replaced; all but ``as_of`` are null where the expiry
@@ -99,13 +104,14 @@ def with_tenor(frame: pl.DataFrame, as_of: datetime, rules: Rules) -> pl.DataFra
         * ``is_expiry_day``: whether the exchange's day of ``as_of`` is the expiry;
         * ``rate``: continuous, per year, of the tenor to settlement.
     """
-    expiries: list[date] = frame["expiry"].drop_nulls().unique().sort().to_list()
-    found = [_tenor(expiry, as_of, rules) for expiry in expiries]
+    if as_of is not None:
+        frame = frame.with_columns(as_of=pl.lit(as_of.astimezone(UTC), dtype=INSTANT))
+    kept = frame.drop(set(_SCHEMA) - set(_KEY), strict=False)
+    pairs = kept.select(_KEY).drop_nulls().unique(maintain_order=True).rows()
+    found = [_tenor(expiry, at, rules) for expiry, at in pairs]
     rows = [row for row in found if row is not None]
     tenors = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
-    kept = frame.drop(list(_SCHEMA)[1:], strict=False)
-    now = pl.lit(as_of.astimezone(UTC), dtype=INSTANT).alias("as_of")
-    return kept.with_columns(now).join(tenors, on="expiry", how="left", maintain_order="left")
+    return kept.join(tenors, on=_KEY, how="left", maintain_order="left")
 
 
 def _tenor(expiry: date, as_of: datetime, rules: Rules) -> _Row | None:
@@ -118,6 +124,7 @@ def _tenor(expiry: date, as_of: datetime, rules: Rules) -> _Row | None:
     years, window = years_between(as_of, settlement.settles_at), averaging_years(settlement)
     return (
         expiry,
+        as_of,
         settlement.settles_at,
         years,
         variance_time(years, window),

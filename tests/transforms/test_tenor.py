@@ -184,3 +184,13 @@ def test_empty_frame() -> None:
     )
     assert found.is_empty()
     assert found.schema["years_to_expiry"] == found.schema["variance_years"] == pl.Float64
+
+
+def test_each_row_may_have_its_own_instant() -> None:
+    """The same as one call for each."""
+    instants = [datetime(2026, 11, 24, 6, 0, tzinfo=UTC), datetime(2026, 11, 24, 6, 5, tzinfo=UTC)]
+    frame = pl.DataFrame({"expiry": [EXPIRY, EXPIRY], "as_of": instants})
+    found = with_tenor(frame, None, RULES)
+    assert found.rows() == [
+        with_tenor(frame[[i]], at, RULES).row(0) for i, at in enumerate(instants)
+    ]
