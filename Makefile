@@ -3,6 +3,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON ?= python3
 STAMP  := $(VENV)/.installed
+# The packages that we are measured against stay out of the product's environment.
+BENCH  := .venv-bench
 # uv makes the environment: it needs neither ensurepip nor the right to change the system's Python.
 TOOLS  := .tools
 UV     := UV_PYTHON_DOWNLOADS=never $(TOOLS)/bin/uv
@@ -12,7 +14,7 @@ install = { echo "installing $(1)" && $(AS_ROOT) apt-get update -qq && \
   $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
   $(1) >/dev/null; } || { echo "missing: install Debian's packages $(1)" >&2; exit 2; }
 
-.PHONY: help demo up test setup zones browser check lock page clean
+.PHONY: help demo up test setup zones browser check bench lock page clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,7 +23,8 @@ help:
 	@echo "make test    the whole suite, against real servers (what CI runs)"
 	@echo "make setup   only the environment: .venv, locked dependencies, compiled kernels"
 	@echo "make check   format, lint, types, import rules"
-	@echo "make lock    remake requirements.txt after a change in pyproject.toml"
+	@echo "make bench   implied volatility and Greeks against every other package, in $(BENCH)"
+	@echo "make lock    remake requirements*.txt after a change in pyproject.toml"
 	@echo "make page    rebuild dashboard/static from dashboard/web (needs Node)"
 
 setup: zones $(STAMP)
@@ -59,12 +62,22 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
+bench: setup
+	@test -x $(BENCH)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(BENCH)
+	$(UV) pip sync --quiet --python $(BENCH)/bin/python requirements-bench.txt
+	$(UV) pip install --quiet --python $(BENCH)/bin/python --no-deps --editable .
+	$(BENCH)/bin/python -m benchmarks pricing
+
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --no-header
+
 lock: setup
-	$(UV) pip compile --quiet --universal --python-version 3.11 --extra test \
-	  --generate-hashes --no-emit-index-url --no-header --output-file requirements.txt pyproject.toml
+	$(COMPILE) --extra test --output-file requirements.txt pyproject.toml
+	$(COMPILE) --extra bench --constraint requirements.txt --output-file requirements-bench.txt \
+	  pyproject.toml
 
 page:
 	cd dashboard/web && npm ci --no-audit --no-fund && npm test && npm run build
 
 clean:
-	rm -rf $(VENV) $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) $(TOOLS) .pytest_cache .mypy_cache .ruff_cache .hypothesis

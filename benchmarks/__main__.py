@@ -9,17 +9,23 @@ import typer
 
 from benchmarks.report import Metric, as_json
 
-NAMES = ("landing", "latency")
+NAMES = ("landing", "latency", "pricing", "growth")
 
 
 def main(
     name: Annotated[str, typer.Argument(help=f"one of: {', '.join(NAMES)}")],
+    rows: Annotated[
+        int | None, typer.Option(help="pricing only: rows of each set to solve exactly")
+    ] = None,
     is_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Measure, and print medians and ratios to a peer or limit of the same run."""
     if name not in NAMES:
         raise typer.BadParameter(f"{name!r} is not known, expected one of {', '.join(NAMES)}")
-    metrics, details = importlib.import_module(f"benchmarks.{name}").run()
+    if rows is not None and name != "pricing":
+        raise typer.BadParameter(f"--rows belongs to pricing, not to {name}")
+    options = {} if rows is None else {"rows": rows}
+    metrics, details = importlib.import_module(f"benchmarks.{name}").run(**options)
     if is_json:
         print(as_json(name, metrics, details))
         return

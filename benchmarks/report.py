@@ -35,12 +35,22 @@ def against(
     """A metric from paired runs: medians of both, and the median of the per-run ratios."""
     ratios = [v / r for v, r in zip(values, references, strict=True)]
     return Metric(
-        round(statistics.median(values), 4),
+        shown(statistics.median(values)),
         unit,
-        round(statistics.median(references), 4),
-        round(statistics.median(ratios), 4),
+        shown(statistics.median(references)),
+        shown(statistics.median(ratios)),
         meaning,
     )
+
+
+def within(value: float, unit: str, limit: float, meaning: str) -> Metric:
+    """A metric that has no spread, such as an error or a share, held against a limit."""
+    return Metric(shown(value), unit, shown(limit), shown(value / limit), meaning)
+
+
+def shown(value: float) -> float:
+    """As many digits as a reader can use, and no fewer for a small number."""
+    return float(f"{value:.6g}")
 
 
 def as_json(name: str, metrics: Mapping[str, Metric], details: Mapping[str, object]) -> str:

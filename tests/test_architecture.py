@@ -149,18 +149,21 @@ def test_every_module_has_its_test_file(path: Path) -> None:
     assert (ROOT / "tests" / relative.with_name(f"test_{path.name}")).exists()
 
 
-def test_lock_names_no_host() -> None:
-    """The lock holds names, versions and hashes, so that any mirror can serve it."""
-    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-bench.txt"])
+def test_lock_names_no_host(name: str) -> None:
+    """A lock holds names, versions and hashes, so that any mirror can serve it."""
+    lock = (ROOT / name).read_text(encoding="utf-8")
     assert "://" not in lock
     assert "--hash=sha256:" in lock
 
 
-def test_lock_satisfies_the_project() -> None:
+@pytest.mark.parametrize(
+    ("extra", "name"), [("test", "requirements.txt"), ("bench", "requirements-bench.txt")]
+)
+def test_lock_satisfies_the_project(extra: str, name: str) -> None:
     """Every direct dependency is pinned in the lock."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [re.split(r"[^A-Za-z0-9-]", line)[0] for line in project["dependencies"]]
-    wanted += [re.split(r"[^A-Za-z0-9-]", d)[0] for d in project["optional-dependencies"]["test"]]
-    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    wanted = [*project["dependencies"], *project["optional-dependencies"][extra]]
+    lock = (ROOT / name).read_text(encoding="utf-8")
     pinned = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
-    assert {name.lower() for name in wanted} - pinned == set()
+    assert {re.split(r"[^A-Za-z0-9-]", line)[0].lower() for line in wanted} - pinned == set()
