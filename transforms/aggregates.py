@@ -1,6 +1,6 @@
 """Sums and ratios that keep "nothing known" apart from zero.
 
-What is summed belongs in ``exposure`` and ``sentiment``.
+What is summed belongs in ``exposure``, ``sentiment`` and the other steps.
 """
 
 from __future__ import annotations
@@ -8,9 +8,15 @@ from __future__ import annotations
 import polars as pl
 
 
+def finite(values: pl.Expr) -> pl.Expr:
+    """The values; null in place of NaN and infinities, which would spoil every sum."""
+    return pl.when(values.is_finite()).then(values)
+
+
 def known_sum(values: pl.Expr) -> pl.Expr:
-    """The sum of what is known; null, not 0, if nothing is."""
-    return pl.when(values.count() > 0).then(values.sum())
+    """The sum of what is known and finite; null, not 0, if nothing is."""
+    usable = finite(values)
+    return pl.when(usable.count() > 0).then(usable.sum())
 
 
 def ratio(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
