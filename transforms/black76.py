@@ -26,6 +26,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from transforms import tiles
+from transforms.elementary import (
+    LONG_DIFFERENCE_FARTHEST,
+    LONG_DIFFERENCE_TO,
+    long_mills_difference,
+    mills_ratio,
+    mills_slope,
+)
 from transforms.kernel import compiled
 
 GREEKS = (
@@ -35,12 +43,11 @@ GREEKS = (
     "vega_per_vol_point",
     "rho_per_percent",
 )
+CROSS_GREEKS = ("vanna_per_vol_point", "charm_per_day")
 
 _SQRT_HALF = math.sqrt(0.5)
-_SQRT_HALF_PI = math.sqrt(0.5 * math.pi)
-_INVERSE_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
-_ASYMPTOTIC_FROM = 12.0
-_SERIES_BELOW = 0.05
+_SQRT_2PI = math.sqrt(2.0 * math.pi)
+_INVERSE_SQRT_2PI = 1.0 / _SQRT_2PI
 _VANISHES_FROM = 40.0
 
 
@@ -57,53 +64,29 @@ def normal_density(h: float) -> float:
 
 
 @compiled
-def tail_slope(z: float) -> float:
-    """Y'(−z) = 1 − z·Y(−z) for z ≥ 0, Y = N/n: about 1/z² far out, where it is summed as such."""
-    if z < _ASYMPTOTIC_FROM:
-        return 1.0 - z * cdf_over_density(-z)
-    inverse_square = 1.0 / (z * z)
-    term = inverse_square
-    total = 0.0
-    # 1/z² − 3/z⁴ + 15/z⁶ − …: 18 terms are below rounding at z = 12.
-    for odd in range(3, 39, 2):
-        total += term
-        term *= -odd * inverse_square
-    return total
+def cdf_over_density(h: float) -> float:
+    """Y(h) = N(h)/n(h), the reflected Mills ratio; h ≤ 37."""
+    if h <= 0.0:
+        return mills_ratio(-h)
+    return _SQRT_2PI * math.exp(0.5 * h * h) - mills_ratio(h)
 
 
 @compiled
-def cdf_over_density(h: float) -> float:
-    """Y(h) = N(h)/n(h), the reflected Mills ratio; h ≤ 37."""
-    if h <= -_ASYMPTOTIC_FROM:
-        inverse_square = 1.0 / (h * h)
-        term = 1.0
-        total = 0.0
-        for odd in range(1, 37, 2):
-            total += term
-            term *= -odd * inverse_square
-        return -total / h
-    return _SQRT_HALF_PI * math.exp(0.5 * h * h) * math.erfc(-h * _SQRT_HALF)
+def tail_slope(z: float) -> float:
+    """Y'(−z) = 1 − z·Y(−z) for z ≥ 0, Y = N/n: about 1/z² far out."""
+    return mills_slope(z)
 
 
 @compiled
 def value_over_vega(z: float, t: float) -> float:
     """Y(t − z) − Y(−t − z) for z ≥ 0, t > 0: the time value over its slope in s.
 
-    For small t the difference is summed as its odd Taylor series about −z, from the recurrence
-    Y⁽ⁿ⁺¹⁾(h) = h·Y⁽ⁿ⁾(h) + n·Y⁽ⁿ⁻¹⁾(h); six terms are below rounding for t < 0.05.
+    Summed as a series where little of the difference is left, or where that is the more exact.
     """
-    if t >= _SERIES_BELOW:
-        return cdf_over_density(t - z) - cdf_over_density(-t - z)
-    even = cdf_over_density(-z)
-    odd = tail_slope(z)
-    factor = 2.0 * t
-    total = factor * odd
-    for n in range(1, 11, 2):
-        even = n * even - z * odd
-        odd = (n + 1) * odd - z * even
-        factor *= t * t / ((n + 1) * (n + 2))
-        total += factor * odd
-    return total
+    s = 2.0 * t
+    if s < LONG_DIFFERENCE_TO and z * s < LONG_DIFFERENCE_FARTHEST:
+        return long_mills_difference(z * s, s)[0]
+    return cdf_over_density(t - z) - cdf_over_density(-t - z)
 
 
 @compiled
@@ -120,7 +103,7 @@ def time_value(x: float, s: float) -> float:
     """b(x, s): undiscounted out-of-the-money value over √(FK); x = |ln(F/K)|, s = σ√T > 0."""
     z = x / s
     t = 0.5 * s
-    if t >= _SERIES_BELOW and t > z + 1.0:
+    if t > z + 1.0:
         near = math.exp(-0.5 * x) * math.erfc((z - t) * _SQRT_HALF)
         return 0.5 * (near - math.exp(0.5 * x) * math.erfc((z + t) * _SQRT_HALF))
     if z > _VANISHES_FROM:
@@ -197,6 +180,97 @@ def rho(
 
 
 @compiled
+def vanna(forward: float, strike: float, years: float, rate: float, volatility: float) -> float:
+    """∂Δ_F/∂σ = −D·n(d1)·d2/σ, per 1.00 of volatility; the same for call and put."""
+    d1 = first_distance(forward, strike, years, volatility)
+    if math.isinf(d1):
+        return 0.0
+    d2 = d1 - volatility * math.sqrt(years)
+    return -math.exp(-rate * years) * normal_density(d1) * d2 / volatility
+
+
+@compiled
+def charm(
+    forward: float, strike: float, years: float, rate: float, volatility: float, is_call: bool
+) -> float:
+    """−∂Δ_F/∂T = r·Δ_F + D·n(d1)·d2/(2T), per year passed, the forward unchanged; years > 0.
+
+    From ∂d1/∂T = −d2/(2T), and from the discounting in Δ_F; the second term is the same for call
+    and put.
+    """
+    drift = -0.5 * volatility / years * vanna(forward, strike, years, rate, volatility)
+    return rate * delta(forward, strike, years, rate, volatility, is_call) + drift
+
+
+@compiled
+def _is_usable(forward: float, strike: float, years: float, rate: float, volatility: float) -> bool:
+    prices = 0.0 < forward < math.inf and 0.0 < strike < math.inf
+    rest = 0.0 < years < math.inf and 0.0 < volatility < math.inf and math.isfinite(rate)
+    return prices and rest
+
+
+@compiled
+def greeks_with_premium(
+    premium: float,
+    forward: float,
+    strike: float,
+    years: float,
+    rate: float,
+    volatility: float,
+    is_call: bool,
+    out: NDArray[np.float64],
+) -> None:
+    """``GREEKS`` of one option in published units at a volatility whose value is the premium.
+
+    NaN where an input is no use, the volatility being NaN included.
+    """
+    if not _is_usable(forward, strike, years, rate, volatility):
+        out[:] = math.nan
+        return
+    slope = vega(forward, strike, years, rate, volatility)
+    out[0] = delta(forward, strike, years, rate, volatility, is_call)
+    out[1] = gamma(forward, strike, years, rate, volatility)
+    out[2] = (rate * premium - 0.5 * volatility * slope / years) / 365.0
+    out[3] = 0.01 * slope
+    out[4] = -0.01 * years * premium
+
+
+@compiled
+def _cross_greeks_of_row(
+    forward: float,
+    strike: float,
+    years: float,
+    rate: float,
+    volatility: float,
+    is_call: bool,
+    out: NDArray[np.float64],
+) -> None:
+    if not _is_usable(forward, strike, years, rate, volatility):
+        out[:] = math.nan
+        return
+    out[0] = 0.01 * vanna(forward, strike, years, rate, volatility)
+    out[1] = charm(forward, strike, years, rate, volatility, is_call) / 365.0
+
+
+@compiled
+def _value_tile(
+    tile: NDArray[np.float64],
+    forward: NDArray[np.float64],
+    strike: NDArray[np.float64],
+    years: NDArray[np.float64],
+    rate: NDArray[np.float64],
+    volatility: NDArray[np.float64],
+    is_call: NDArray[np.bool_],
+    start: int,
+    count: int,
+) -> None:
+    tiles.load_terms(tile, forward, strike, years, rate, start, count)
+    tiles.load(tile, tiles.VOLATILITY, volatility, start, count, 0.2)
+    tiles.load_rights(tile, is_call, start, count)
+    tiles.value(tile)
+
+
+@compiled
 def greeks_of_rows(
     forward: NDArray[np.float64],
     strike: NDArray[np.float64],
@@ -205,18 +279,54 @@ def greeks_of_rows(
     volatility: NDArray[np.float64],
     is_call: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """All of ``GREEKS`` in published units, shape (5, n); NaN wherever the volatility is NaN.
+    """All of ``GREEKS`` in published units, shape (5, n); NaN where an input is no use.
 
-    Theta is per calendar day, vega per volatility point, rho per 1 % of rate.
+    Theta is per calendar day, vega per volatility point, rho per 1 % of rate. No input raises, and
+    no row depends on another.
     """
-    out = np.full((5, len(volatility)), np.nan)
-    for i in range(len(volatility)):
-        f, k, t, r, v = forward[i], strike[i], years[i], rate[i], volatility[i]
-        if not (f > 0.0 and k > 0.0 and t > 0.0 and v > 0.0 and math.isfinite(r)):
-            continue
-        out[0, i] = delta(f, k, t, r, v, is_call[i])
-        out[1, i] = gamma(f, k, t, r, v)
-        out[2, i] = theta(f, k, t, r, v, is_call[i]) / 365.0
-        out[3, i] = vega(f, k, t, r, v) * 0.01
-        out[4, i] = rho(f, k, t, r, v, is_call[i]) * 0.01
+    rows = len(volatility)
+    out = np.empty((5, rows))
+    tile = tiles.new_tile()
+    for start in range(0, rows, tiles.ROWS):
+        count = min(tiles.ROWS, rows - start)
+        _value_tile(tile, forward, strike, years, rate, volatility, is_call, start, count)
+        tiles.fill_greeks(tile)
+        tiles.store_greeks(tile, out, start, count)
+        for row in range(count):
+            if not tiles.is_fast(tile, row):
+                i = start + row
+                f, k, t, r, v = forward[i], strike[i], years[i], rate[i], volatility[i]
+                p = price(f, k, t, r, v, is_call[i])
+                greeks_with_premium(p, f, k, t, r, v, is_call[i], out[:, i])
+    return out
+
+
+@compiled
+def cross_greeks_of_rows(
+    forward: NDArray[np.float64],
+    strike: NDArray[np.float64],
+    years: NDArray[np.float64],
+    rate: NDArray[np.float64],
+    volatility: NDArray[np.float64],
+    is_call: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """All of ``CROSS_GREEKS`` in published units, shape (2, n); NaN where an input is no use.
+
+    Vanna is the change of ``delta_forward`` per volatility point, charm that per calendar day
+    passed, the forward unchanged. No input raises, and no row depends on another.
+    """
+    rows = len(volatility)
+    out = np.empty((2, rows))
+    tile = tiles.new_tile()
+    for start in range(0, rows, tiles.ROWS):
+        count = min(tiles.ROWS, rows - start)
+        _value_tile(tile, forward, strike, years, rate, volatility, is_call, start, count)
+        tiles.fill_cross_greeks(tile)
+        tiles.store(tile, tiles.VANNA, out[0], start, count)
+        tiles.store(tile, tiles.CHARM, out[1], start, count)
+        for row in range(count):
+            if not tiles.is_fast(tile, row):
+                i = start + row
+                f, k, t, r, v = forward[i], strike[i], years[i], rate[i], volatility[i]
+                _cross_greeks_of_row(f, k, t, r, v, is_call[i], out[:, i])
     return out

@@ -19,8 +19,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from transforms import tiles
 from transforms.black76 import (
+    cross_greeks_of_rows,
     greeks_of_rows,
+    greeks_with_premium,
     moneyness,
     normal_density,
     time_value,
@@ -37,10 +40,15 @@ IV_STATUSES = (
     "settling",
     "no_price",
     "invalid",
+    "stale",
 )
-OK, BELOW_INTRINSIC, ABOVE_BOUND, NO_VEGA, SETTLING, NO_PRICE, INVALID = range(7)
+# Stale is never the answer of a kernel, which knows no quote's age: the caller gives it.
+OK, BELOW_INTRINSIC, ABOVE_BOUND, NO_VEGA, SETTLING, NO_PRICE, INVALID, STALE = range(8)
 
 UNKNOWN_RIGHT = -1
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int8]
 
 _SQRT_2PI = math.sqrt(2.0 * math.pi)
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -181,29 +189,96 @@ def _from_time_value(
 
 
 @compiled
+def _imply_tile(
+    tile: Floats,
+    premium: Floats,
+    forward: Floats,
+    strike: Floats,
+    years: Floats,
+    rate: Floats,
+    right: Codes,
+    start: int,
+    count: int,
+) -> None:
+    tiles.load_terms(tile, forward, strike, years, rate, start, count)
+    tiles.load(tile, tiles.PREMIUM, premium, start, count, 2.0)
+    tiles.load_rights(tile, right, start, count)
+    tiles.imply(tile)
+
+
+@compiled
 def implied_volatility_of_rows(
-    premium: NDArray[np.float64],
-    forward: NDArray[np.float64],
-    strike: NDArray[np.float64],
-    years: NDArray[np.float64],
-    rate: NDArray[np.float64],
-    right: NDArray[np.int8],
-) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
-    """``implied_volatility`` of each row; one bad row never touches another."""
-    volatility = np.empty(len(premium))
-    status = np.empty(len(premium), dtype=np.int8)
-    for i in range(len(premium)):
-        volatility[i], status[i] = implied_volatility(
-            premium[i], forward[i], strike[i], years[i], rate[i], right[i]
-        )
+    premium: Floats,
+    forward: Floats,
+    strike: Floats,
+    years: Floats,
+    rate: Floats,
+    right: Codes,
+) -> tuple[Floats, Codes]:
+    """``implied_volatility`` of each row; no row depends on another, and no input raises."""
+    rows = len(premium)
+    volatility = np.empty(rows)
+    status = np.zeros(rows, dtype=np.int8)
+    tile = tiles.new_tile()
+    for start in range(0, rows, tiles.ROWS):
+        count = min(tiles.ROWS, rows - start)
+        _imply_tile(tile, premium, forward, strike, years, rate, right, start, count)
+        tiles.store(tile, tiles.VOLATILITY, volatility, start, count)
+        for row in range(count):
+            if not tiles.is_fast(tile, row):
+                i = start + row
+                volatility[i], status[i] = implied_volatility(
+                    premium[i], forward[i], strike[i], years[i], rate[i], right[i]
+                )
     return volatility, status
 
 
-def warm() -> None:
-    """Compile every kernel once and leave it in the cache, so that no live path compiles.
+@compiled
+def implied_volatility_and_greeks_of_rows(
+    premium: Floats,
+    forward: Floats,
+    strike: Floats,
+    years: Floats,
+    rate: Floats,
+    right: Codes,
+) -> tuple[Floats, Codes, Floats]:
+    """Volatility, status and ``black76.GREEKS`` (5, n) of each row in one pass.
 
-    Called when the environment is installed; takes seconds the first time, then nothing.
+    The same as ``implied_volatility_of_rows`` and ``greeks_of_rows`` at its answer, where theta and
+    rho take the premium for the value; NaN wherever the status is not ``ok``.
     """
-    one = np.ones(1)
-    implied_volatility_of_rows(0.1 * one, one, one, one, 0.0 * one, np.ones(1, dtype=np.int8))
-    greeks_of_rows(one, one, one, 0.0 * one, one, np.ones(1, dtype=np.bool_))
+    rows = len(premium)
+    volatility = np.empty(rows)
+    status = np.zeros(rows, dtype=np.int8)
+    greeks = np.empty((5, rows))
+    tile = tiles.new_tile()
+    for start in range(0, rows, tiles.ROWS):
+        count = min(tiles.ROWS, rows - start)
+        _imply_tile(tile, premium, forward, strike, years, rate, right, start, count)
+        tiles.fill_greeks(tile)
+        tiles.store(tile, tiles.VOLATILITY, volatility, start, count)
+        tiles.store_greeks(tile, greeks, start, count)
+        for row in range(count):
+            if not tiles.is_fast(tile, row):
+                i = start + row
+                p, f, k, t, r = premium[i], forward[i], strike[i], years[i], rate[i]
+                volatility[i], status[i] = implied_volatility(p, f, k, t, r, right[i])
+                greeks_with_premium(p, f, k, t, r, volatility[i], right[i] == 1, greeks[:, i])
+    return volatility, status, greeks
+
+
+def warm() -> None:
+    """Compile every kernel of this module and ``black76`` once and leave it in the cache.
+
+    So that no live path compiles: called when the environment is installed; takes seconds the first
+    time, then nothing. Arrays may be writable or, as Polars lends them, read-only: all of one call.
+    """
+    for is_writable in (True, False):
+        one, yes, right = np.ones(1), np.ones(1, dtype=np.bool_), np.ones(1, dtype=np.int8)
+        for array in (one, yes, right):
+            array.setflags(write=is_writable)
+        terms = (one, one, one, one)
+        implied_volatility_of_rows(one, *terms, right)
+        implied_volatility_and_greeks_of_rows(one, *terms, right)
+        greeks_of_rows(*terms, one, yes)
+        cross_greeks_of_rows(*terms, one, yes)

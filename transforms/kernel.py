@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from types import CodeType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeVar, cast
 
 import numba
@@ -85,8 +85,9 @@ class _KernelCache(FunctionCache):
         self._options = options
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        own = super()._index_key(sig, codegen)  # type: ignore[no-untyped-call]
-        return (*own, _shown(self._options), fingerprint(self._py_func))
+        # Not numba's own key: it pickles what a function closes over, and a kernel's pickle is
+        # another one in each process.
+        return (sig, codegen.magic_tuple(), _shown(self._options), fingerprint(self._py_func))
 
 
 def fingerprint(function: Callable[..., Any]) -> str:
@@ -103,12 +104,21 @@ def _parts(function: Callable[..., Any], seen: set[int]) -> Iterator[str]:
         return
     seen.add(id(function))
     yield from _code_parts(function.__code__)
-    names = {name: function.__globals__.get(name) for name in _names(function.__code__)}
-    cells = function.__closure__ or ()
-    closed = dict(zip(function.__code__.co_freevars, cells, strict=True))
-    names |= {name: cell.cell_contents for name, cell in closed.items()}
-    for name in sorted(names):
-        yield from _value_parts(name, names[name], seen)
+    for name, value in sorted(_named(function).items()):
+        yield from _value_parts(name, value, seen)
+
+
+def _named(function: Callable[..., Any]) -> dict[str, Any]:
+    """What a function's names stand for: globals, closed-over values, and what modules hold."""
+    names = _names(function.__code__)
+    known = {name: function.__globals__[name] for name in names & function.__globals__.keys()}
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    known |= {name: cell.cell_contents for name, cell in cells}
+    for module_name, module in list(known.items()):
+        if isinstance(module, ModuleType):
+            held = {name: getattr(module, name) for name in names if hasattr(module, name)}
+            known |= {f"{module_name}.{name}": value for name, value in held.items()}
+    return known
 
 
 def _code_parts(code: CodeType) -> Iterator[str]:
@@ -131,7 +141,7 @@ def _value_parts(name: str, value: Any, seen: set[int]) -> Iterator[str]:
         yield f"{name}={_shown(value)}"
     # A compiled function, an intrinsic, or a plain function that an intrinsic writes code with.
     called = getattr(value, "py_func", None) or getattr(value, "_defn", None)
-    if called is None and callable(value) and hasattr(value, "__code__"):
+    if called is None and isinstance(value, FunctionType) and "." not in name:
         called = value
     if called is not None:
         yield f"{name} {_shown(getattr(value, 'targetoptions', {}))}"

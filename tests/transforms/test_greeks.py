@@ -53,10 +53,12 @@ def test_round_trip(found: list[Option]) -> None:
     for row, option in zip(priced.iter_rows(named=True), found, strict=True):
         assert row["implied_volatility"] == pytest.approx(option.volatility, rel=1e-10)
         at = option._replace(volatility=row["implied_volatility"])
-        assert row["delta_forward"] == black76.delta(*at)
-        assert row["theta_per_day"] == black76.theta(*at) / 365
-        assert row["vega_per_vol_point"] == pytest.approx(black76.vega(*at[:5]) / 100)
-        assert row["rho_per_percent"] == pytest.approx(black76.rho(*at) / 100)
+        near = {"rel": 1e-12, "abs": 0.0}
+        assert row["delta_forward"] == pytest.approx(black76.delta(*at), **near)
+        assert row["gamma_forward"] == pytest.approx(black76.gamma(*at[:5]), **near)
+        assert row["theta_per_day"] == pytest.approx(black76.theta(*at) / 365, **near)
+        assert row["vega_per_vol_point"] == pytest.approx(black76.vega(*at[:5]) / 100, **near)
+        assert row["rho_per_percent"] == pytest.approx(black76.rho(*at) / 100, **near)
 
 
 @given(st.lists(ordinary, min_size=2, max_size=20), st.randoms())
