@@ -170,6 +170,7 @@ def _row(truth: Truth, strike: float, is_call: bool, as_of: datetime) -> dict[st
         "broker_key": contract_id,
         "exchange": "NSE",
         "lot_size_units": 65,
+        "last_traded_at": None,
         "previous_close_price": None,
         "volume_units": 130,
         "previous_open_interest_units": None,

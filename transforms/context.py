@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from market.errors import LookAhead
-from transforms.columns import FLOAT, INSTANT, INT, TEXT, Column, Schema
+from transforms.columns import AS_OF, FLOAT, INSTANT, INT, SPOT, TEXT, WHO, Column, Schema
 
 PREVIOUS = Schema(
     "previous",
@@ -46,6 +46,18 @@ FUTURES = Schema(
     ),
 )
 
+FORWARDS = Schema(
+    "forwards",
+    "one row per expiry and earlier snapshot; published expiries serve as they are",
+    (
+        *WHO,
+        AS_OF,
+        SPOT,
+        Column("forward", FLOAT, "₹", "forward then"),
+        Column("forward_status", TEXT, "", "parity, or what stood in for it", True),
+    ),
+)
+
 SPOT_BARS = Schema(
     "spot_bars",
     "one row per symbol and minute of trading",
@@ -74,6 +86,7 @@ _KNOWN_AT = {
     "futures": "quoted_at",
     "spot_bars": "bar_end_at",
     "daily_volatility": "as_of",
+    "forwards": "as_of",
 }
 
 
@@ -86,12 +99,14 @@ class Context:
         futures: ``FUTURES``, of the same expiries.
         spot_bars: ``SPOT_BARS``, of this and earlier days.
         daily_volatility: ``DAILY_VOLATILITY``, of earlier days.
+        forwards: ``FORWARDS``, of the last ten minutes.
     """
 
     previous: pl.DataFrame = field(default_factory=PREVIOUS.empty)
     futures: pl.DataFrame = field(default_factory=FUTURES.empty)
     spot_bars: pl.DataFrame = field(default_factory=SPOT_BARS.empty)
     daily_volatility: pl.DataFrame = field(default_factory=DAILY_VOLATILITY.empty)
+    forwards: pl.DataFrame = field(default_factory=FORWARDS.empty)
 
     def known_at(self, as_of: datetime) -> Context:
         """The same, conforming, after a check that all of it was known at ``as_of``.
@@ -100,7 +115,7 @@ class Context:
             SchemaMismatch: if a frame does not conform.
             LookAhead: if a row is younger than ``as_of``.
         """
-        schemas = (PREVIOUS, FUTURES, SPOT_BARS, DAILY_VOLATILITY)
+        schemas = (PREVIOUS, FUTURES, SPOT_BARS, DAILY_VOLATILITY, FORWARDS)
         return Context(*(_known(schema, getattr(self, schema.name), as_of) for schema in schemas))
 
 

@@ -1,220 +1,206 @@
-"""The forward of one expiry from put-call parity over all strikes near the money.
+"""The forward of each expiry: from put-call parity, or a stand-in with its status.
 
-Every strike with two-sided quotes on both legs gives a forward and an executable interval; a
-robust middle of them is published with its spread and its count, or a stand-in with its status.
-Carrying a forward between snapshots belongs in ``marking``.
+Every strike near the money with two-sided, fresh quotes on both legs gives a forward and an
+executable interval; a robust middle of them is published with its spread and its count (the kernel
+is in ``parity``). Carrying a forward between snapshots belongs in ``marking``.
 
-Source: parity C − P = D(F − K) of European options; weighted median and one step of Huber's
-M-estimator (P. Huber, "Robust Statistics", 1981, with the usual k = 1.345).
+Where parity gives nothing, in this order:
+
+* ``future``: mid of the same expiry's future, two-sided, spread at most 0.1 % of it or two ticks
+  (half of that is the 5 basis points up to which parity counts as good), quoted within five
+  seconds of the expiry's newest option quote;
+* ``neighbour_carry``: spot grown at the symbol's carry ln(F/S)/T, linear in T between its other
+  expiries that have parity or a future, the nearest one's outside them. Expiries with less than a
+  day left say nothing of it: over hours, a basis point of noise is a carry of several per cent;
+* ``last_ratio``: spot times the newest good F/S of the same expiry, at most ten minutes old;
+* ``spot_carry``: S·exp(rT); ``no_forward``: none, as there is no spot.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-FORWARD_STATUSES = ("parity", "crossed_parity", "spot_carry", "no_forward")
+from transforms import parity
+from transforms.context import Context
+from transforms.kernel import compiled
+from transforms.layout import floats, starts
+from transforms.parity import OLDEST_QUOTE_SECONDS, VALUES, Legs, Terms, parity_of_expiries
+
+FORWARD_STATUSES = (
+    "parity",
+    "crossed_parity",
+    "spot_carry",
+    "no_forward",
+    "future",
+    "neighbour_carry",
+    "last_ratio",
+)
+"""Codes travel on the live feed: append only. ``crossed_parity``: contradicting strikes dropped."""
+
+(PARITY, CROSSED_PARITY, SPOT_CARRY, NO_FORWARD, FUTURE, NEIGHBOUR_CARRY, LAST_RATIO) = range(7)
+_GOOD = (PARITY, CROSSED_PARITY, FUTURE)
 
 Floats = NDArray[np.float64]
+Codes = NDArray[np.int8]
 
-_WIDEST_SPREAD_RUPEES = 0.5
-_WIDEST_SPREAD_SHARE = 0.05
-_STEPS_EACH_SIDE = 5
-# An at-the-money straddle is worth √(2/π) standard deviations of the forward.
-_DEVIATIONS_PER_STRADDLE = math.sqrt(math.pi / 2)
-_HUBER_K = 1.345
-_DEVIATIONS_PER_MAD = 1.4826
+_WIDEST_FUTURE_SHARE = 0.001
+_WIDEST_FUTURE_TICKS = 2.0
+_SHORTEST_CARRY_YEARS = 1.0 / 365.0
+_OLDEST_RATIO = timedelta(minutes=10)
 
-_KEY = ("symbol", "expiry")
-_SCHEMA = {
-    "symbol": pl.String,
-    "expiry": pl.Date,
-    "forward": pl.Float64,
-    "forward_status": pl.String,
-    "forward_mad_bp": pl.Float64,
-    "forward_count": pl.Int64,
-}
+_KEY = ["symbol", "expiry"]
+_NAMES = pl.Series("forward_status", FORWARD_STATUSES)
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """A forward and how far it can be trusted.
-
-    Attributes:
-        price: ₹; None if there is none.
-        status: one of ``FORWARD_STATUSES``; ``crossed_parity`` if strikes that contradict the
-            others had to be dropped.
-        mad_bp: median absolute deviation of the strikes' forwards, basis points; None without.
-        count: strikes that gave it.
-    """
-
-    price: float | None
-    status: str
-    mad_bp: float | None = None
-    count: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Call and put quotes of the strikes of one expiry, each shape (n,), ₹, NaN if not quoted."""
-
-    strike: Floats
-    call_bid: Floats
-    call_ask: Floats
-    put_bid: Floats
-    put_ask: Floats
-
-    def __len__(self) -> int:
-        return len(self.strike)
-
-    def take(self, chosen: NDArray[np.bool_]) -> Pairs:
-        """The chosen strikes only."""
-        return Pairs(
-            self.strike[chosen],
-            self.call_bid[chosen],
-            self.call_ask[chosen],
-            self.put_bid[chosen],
-            self.put_ask[chosen],
-        )
-
-    @property
-    def call_mid(self) -> Floats:
-        """Middle of the call's quote."""
-        return 0.5 * (self.call_bid + self.call_ask)
-
-    @property
-    def put_mid(self) -> Floats:
-        """Middle of the put's quote."""
-        return 0.5 * (self.put_bid + self.put_ask)
-
-    @property
-    def spread(self) -> Floats:
-        """Both legs' bid-ask spreads together."""
-        return (self.call_ask - self.call_bid) + (self.put_ask - self.put_bid)
-
-
-def with_forward(quotes: pl.DataFrame, tick_rupees: float) -> pl.DataFrame:
-    """The forward of each (symbol, expiry): columns ``forward``, ``forward_status``, … .
+def with_forward(
+    strikes: pl.DataFrame, expiries: pl.DataFrame, context: Context, tick_rupees: float
+) -> pl.DataFrame:
+    """Add ``columns.FORWARD`` to each expiry.
 
     Args:
-        quotes: one row per contract with ``bid_price``, ``ask_price``, ``spot``,
-            ``years_to_expiry``, ``rate``; spot, years and rate are the same within an expiry.
+        strikes: of ``layout.lay_out``.
+        expiries: of the same layout, with ``tenor.with_tenor``'s columns.
+        context: ``futures`` and ``forwards`` stand in where parity gives nothing.
         tick_rupees: smallest price step, ₹.
+
+    Returns:
+        The expiries with a forward in ₹ and its status, one of ``FORWARD_STATUSES``. Spread, count
+        and the interval are of the strikes that agree, thus null (count 0) for a stand-in.
+        ``synthetic_future`` is what Indian tools show: K + C − P of the strike nearest to spot,
+        from last prices, or mids where there is no last; not discounted.
     """
-    rows = [
-        (*key, forward.price, forward.status, forward.mad_bp, forward.count)
-        for key, group in quotes.group_by(_KEY, maintain_order=True)
-        for forward in (_of_expiry(group, tick_rupees),)
+    terms = _terms(expiries)
+    offsets = starts(strikes, "expiry_id", len(expiries))
+    values = parity_of_expiries(_legs(strikes), terms, offsets, tick_rupees)
+    found = dict(zip(VALUES, values, strict=True))
+    codes = _parity_codes(found["forward_count"], found.pop("dropped_count"))
+    if (codes == NO_FORWARD).any():
+        _stand_in(found["forward"], codes, expiries, context, tick_rupees)
+    return expiries.with_columns(
+        *(pl.Series(name, row, nan_to_null=True) for name, row in found.items()),
+        _NAMES.gather(codes),
+    ).with_columns(pl.col("forward_count").cast(pl.Int64))
+
+
+def warm() -> None:
+    """Compile the kernels of forwards and leave them in the cache."""
+    parity.warm()
+    neighbour_carries(np.ones(1), np.ones(1), np.zeros(1, dtype=np.uint32))
+
+
+def _parity_codes(kept: Floats, dropped: Floats) -> Codes:
+    found = np.where(dropped > 0, CROSSED_PARITY, PARITY)
+    return np.where(kept > 0, found, NO_FORWARD).astype(np.int8)
+
+
+def _legs(strikes: pl.DataFrame) -> Legs:
+    sides = [
+        column
+        for side in ("call", "put")
+        for column in (
+            *(floats(strikes, f"{side}_{name}_price") for name in ("bid", "ask", "last")),
+            _seconds(strikes[f"{side}_quoted_at"]),
+        )
     ]
-    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+    return Legs(floats(strikes, "strike"), *sides)
 
 
-def estimate(
-    pairs: Pairs, spot: float | None, years: float, rate: float, tick_rupees: float
-) -> Forward:
-    """The forward from parity, else spot with carry, else none.
+def _terms(expiries: pl.DataFrame) -> Terms:
+    rate, years = floats(expiries, "rate"), floats(expiries, "years_to_expiry")
+    with np.errstate(invalid="ignore", over="ignore"):
+        log_growth = rate * np.maximum(years, 0.0)
+    return Terms(floats(expiries, "spot"), log_growth, _seconds(expiries["quoted_at"]))
+
+
+def _seconds(instants: pl.Series) -> Floats:
+    micros: Floats = instants.to_physical().cast(pl.Float64).to_numpy(writable=True)
+    micros *= 1e-6
+    return micros
+
+
+def _stand_in(
+    forward: Floats, codes: Codes, expiries: pl.DataFrame, context: Context, tick_rupees: float
+) -> None:
+    """Fill forwards that parity has not given, and their codes, in place."""
+    spot, log_growth, _ = _terms(expiries)
+    years = floats(expiries, "years_to_expiry")
+    with np.errstate(all="ignore"):
+        _fill(forward, codes, FUTURE, _future_mids(expiries, context.futures, tick_rupees))
+        is_told = np.isin(codes, _GOOD) & (spot > 0.0) & (years >= _SHORTEST_CARRY_YEARS)
+        carry = np.where(is_told, np.log(forward / spot) / years, np.nan)
+        symbols = expiries["symbol"].rle_id().to_numpy(writable=True)
+        grown = spot * np.exp(neighbour_carries(carry, years, symbols) * np.maximum(years, 0.0))
+        _fill(forward, codes, NEIGHBOUR_CARRY, grown)
+        _fill(forward, codes, LAST_RATIO, spot * _last_ratios(expiries, context.forwards))
+        _fill(forward, codes, SPOT_CARRY, spot * np.exp(log_growth))
+
+
+def _fill(forward: Floats, codes: Codes, code: int, prices: Floats) -> None:
+    filled = (codes == NO_FORWARD) & (prices > 0.0) & np.isfinite(prices)
+    forward[filled] = prices[filled]
+    codes[filled] = code
+
+
+def _future_mids(expiries: pl.DataFrame, futures: pl.DataFrame, tick_rupees: float) -> Floats:
+    """Mid of each expiry's newest future quote, NaN if it is not fit."""
+    newest = futures.sort("quoted_at", "bid_price", "ask_price").unique(_KEY, keep="last")
+    told = expiries.select(*_KEY, newest_at="quoted_at").join(
+        newest, on=_KEY, how="left", maintain_order="left"
+    )
+    bid, ask = pl.col("bid_price"), pl.col("ask_price")
+    mid = 0.5 * (bid + ask)
+    widest = pl.max_horizontal(_WIDEST_FUTURE_TICKS * tick_rupees, _WIDEST_FUTURE_SHARE * mid)
+    is_tight = (bid > 0) & (ask >= bid) & ask.is_finite() & (ask - bid <= widest + 1e-9)
+    apart = (pl.col("newest_at") - pl.col("quoted_at")).abs()
+    is_fresh = apart <= timedelta(seconds=OLDEST_QUOTE_SECONDS)
+    return floats(told.select(mid=pl.when(is_tight & is_fresh).then(mid)), "mid")
+
+
+def _last_ratios(expiries: pl.DataFrame, forwards: pl.DataFrame) -> Floats:
+    """F/S of the newest earlier snapshot with a good forward; NaN if none within ten minutes."""
+    good = [FORWARD_STATUSES[code] for code in _GOOD]
+    ratio = pl.col("forward") / pl.col("spot")
+    usable = forwards.filter(pl.col("forward_status").is_in(good), pl.col("spot") > 0)
+    newest = usable.sort("as_of", ratio).unique(_KEY, keep="last")
+    told = expiries.select(*_KEY, now="as_of").join(
+        newest.select(*_KEY, "as_of", ratio=ratio), on=_KEY, how="left", maintain_order="left"
+    )
+    is_recent = pl.col("now") - pl.col("as_of") <= _OLDEST_RATIO
+    return floats(told.select(ratio=pl.when(is_recent).then("ratio")), "ratio")
+
+
+@compiled
+def neighbour_carries(carry: Floats, years: Floats, symbols: NDArray[np.uint32]) -> Floats:
+    """Carry per year at each expiry from the symbol's other ones, linear in time, flat outside.
 
     Args:
-        spot: ₹; None if not known.
-        years: to settlement; a time that has passed counts as none left.
-        rate: continuous, per year.
+        carry: ln(F/S)/T of each expiry, NaN where it is not told.
+        years: T, ascending within a symbol.
+        symbols: number of each row's symbol; rows of one symbol stand together.
     """
-    log_growth = rate * max(years, 0.0)
-    discount = math.exp(-log_growth)
-    near = _near_the_money(_quoted(pairs), spot)
-    kept, low, high = _consistent(near, discount, tick_rupees)
-    if len(kept):
-        middle, mad = _robust_middle(kept, discount, tick_rupees)
-        price = min(max(middle, min(low, high)), max(low, high))
-        status = "parity" if len(kept) == len(near) else "crossed_parity"
-        return Forward(price, status, 1e4 * mad / price, len(kept))
-    if spot is not None and spot > 0.0:
-        return Forward(spot * math.exp(log_growth), "spot_carry")
-    return Forward(None, "no_forward")
+    found = np.full(len(carry), np.nan)
+    for i in range(len(carry)):
+        before = _nearest_told(carry, symbols, i, -1)
+        after = _nearest_told(carry, symbols, i, 1)
+        if before >= 0 and after >= 0:
+            share = (years[i] - years[before]) / (years[after] - years[before])
+            found[i] = carry[before] + share * (carry[after] - carry[before])
+        elif before >= 0 or after >= 0:
+            found[i] = carry[max(before, after)]
+    return found
 
 
-def _of_expiry(group: pl.DataFrame, tick_rupees: float) -> Forward:
-    quoted = group.select("strike", bid="bid_price", ask="ask_price", is_call="is_call")
-    calls = quoted.filter(pl.col("is_call"))
-    puts = quoted.filter(~pl.col("is_call"))
-    both = calls.join(puts, on="strike", suffix="_put").sort("strike")
-    names = ("strike", "bid", "ask", "bid_put", "ask_put")
-    pairs = Pairs(*(both[name].cast(pl.Float64).to_numpy() for name in names))
-    spot, years, rate = group.select("spot", "years_to_expiry", "rate").row(0)
-    return estimate(pairs, spot, years, rate, tick_rupees)
-
-
-def _quoted(pairs: Pairs) -> Pairs:
-    """Strikes whose both legs have a bid, an ask above it and a spread that is not silly."""
-    sides = (
-        (pairs.call_bid, pairs.call_ask, pairs.call_mid),
-        (pairs.put_bid, pairs.put_ask, pairs.put_mid),
-    )
-    fit = np.ones(len(pairs), dtype=bool)
-    for bid, ask, mid in sides:
-        widest = np.maximum(_WIDEST_SPREAD_RUPEES, _WIDEST_SPREAD_SHARE * mid)
-        # The allowance is for a spread of exactly the widest, off by rounding.
-        fit &= (bid > 0.0) & (ask >= bid) & (ask - bid <= widest + 1e-9) & np.isfinite(ask)
-    return pairs.take(fit)
-
-
-def _near_the_money(pairs: Pairs, spot: float | None) -> Pairs:
-    """Strikes within five steps, or one standard deviation, of the money."""
-    if len(pairs) == 0:
-        return pairs
-    nearest = int(np.argmin(np.abs(pairs.call_mid - pairs.put_mid)))
-    centre = spot if spot is not None and spot > 0.0 else float(pairs.strike[nearest])
-    closest = int(np.argmin(np.abs(pairs.strike - centre)))
-    straddle = float(pairs.call_mid[closest] + pairs.put_mid[closest])
-    step = float(np.median(np.diff(pairs.strike))) if len(pairs) > 1 else 0.0
-    reach = max(_STEPS_EACH_SIDE * step, _DEVIATIONS_PER_STRADDLE * straddle)
-    return pairs.take(np.abs(pairs.strike - centre) <= reach)
-
-
-def _consistent(pairs: Pairs, discount: float, tick_rupees: float) -> tuple[Pairs, float, float]:
-    """Drop strikes until all agree on one executable interval; returns it as (low, high)."""
-    while len(pairs):
-        lows = pairs.strike + (pairs.call_bid - pairs.put_ask) / discount
-        highs = pairs.strike + (pairs.call_ask - pairs.put_bid) / discount
-        conflicts = lows[:, None] > highs[None, :] + tick_rupees
-        if not conflicts.any():
-            return pairs, float(lows.max()), float(highs.min())
-        worst = _most_contradicted(pairs, conflicts | conflicts.T, 0.5 * (lows + highs))
-        pairs = pairs.take(np.arange(len(pairs)) != worst)
-    return pairs, math.nan, math.nan
-
-
-def _most_contradicted(pairs: Pairs, conflicts: NDArray[np.bool_], middles: Floats) -> int:
-    """The strike with the most weight against it; of equals the one farthest from the median.
-
-    Tight quotes weigh more, for they are alive; but none more than a tight half of all strikes, so
-    that one stale strike cannot outvote the rest.
-    """
-    weights = np.maximum(pairs.spread, max(float(np.median(pairs.spread)), 1e-9)) ** -2.0
-    against = conflicts @ weights
-    return int(np.lexsort((np.abs(middles - np.median(middles)), against))[-1])
-
-
-def _robust_middle(pairs: Pairs, discount: float, tick_rupees: float) -> tuple[float, float]:
-    """Weighted median of the strikes' forwards, one Huber step, and their MAD; ₹."""
-    forwards = pairs.strike + (pairs.call_mid - pairs.put_mid) / discount
-    weights = np.maximum(pairs.spread, tick_rupees) ** -2.0
-    middle = weighted_median(forwards, weights)
-    deviations = np.abs(forwards - middle)
-    mad = float(np.median(deviations))
-    scale = _HUBER_K * _DEVIATIONS_PER_MAD * mad
-    if scale > 0.0:
-        damped = weights * np.minimum(1.0, scale / np.maximum(deviations, scale))
-        middle = float(np.average(forwards, weights=damped))
-    return middle, mad
-
-
-def weighted_median(values: Floats, weights: Floats) -> float:
-    """The value at which half of the weight lies on either side (the lower one of two)."""
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(reached, 0.5 * reached[-1])])
+@compiled
+def _nearest_told(carry: Floats, symbols: NDArray[np.uint32], i: int, step: int) -> int:
+    """The next row of the symbol, in one direction, whose carry is told; −1 if none is."""
+    j = i + step
+    while 0 <= j < len(carry) and symbols[j] == symbols[i]:
+        if math.isfinite(carry[j]):
+            return j
+        j += step
+    return -1

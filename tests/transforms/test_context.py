@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from market.errors import LookAhead, SchemaMismatch
-from transforms.context import DAILY_VOLATILITY, Context
+from transforms.context import DAILY_VOLATILITY, FORWARDS, Context
 
 AT = datetime(2026, 11, 25, 5, 0, tzinfo=UTC)
 
@@ -34,6 +34,14 @@ def test_a_row_from_later_is_refused() -> None:
     """By name, so that nobody trains on it unawares."""
     later = Context(daily_volatility=history(AT + timedelta(microseconds=1)))
     with pytest.raises(LookAhead, match="daily_volatility has a row of as_of"):
+        later.known_at(AT)
+
+
+def test_forwards_of_later_are_refused() -> None:
+    """The last good ratio is one of before."""
+    row = ("NIFTY", date(2026, 12, 1), AT + timedelta(seconds=1), 24_000.0, 24_010.0, "parity")
+    later = Context(forwards=pl.DataFrame([row], schema=FORWARDS.polars, orient="row"))
+    with pytest.raises(LookAhead, match="forwards has a row of as_of"):
         later.known_at(AT)
 
 
