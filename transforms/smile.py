@@ -1,79 +1,212 @@
 """Which price a volatility is implied from, and one volatility for each strike.
 
 The out-of-the-money leg speaks for its strike (call for K ≥ F, put below): its time value is all of
-its price. Both legs then carry that volatility, so that call and put have the same gamma. Each
-row's own price, for display, is chosen by the same rule. Fits over strikes do not belong here.
+its price. Both legs then carry that volatility, so that call and put have the same gamma. If that
+leg has no fit price the strike has no volatility, however well the other leg is quoted: parity
+would turn the other one's price into the same figure, but with its wider spread, and with any
+error of the forward on top. Each contract's own price is chosen by the same rule. Fits over strikes
+do not belong here.
+
+The rule: the mid if two-sided and tight (spread at most ₹0.5 or 20 % of the mid); else the last
+price, if it traded at most 60 s before the quote was taken and is not more than one spread outside
+a two-sided quote; where the trade's instant is not told, only if there is such a quote.
 """
 
+# ruff: noqa: PLR0917 - compiled kernels take their arrays by position.
 from __future__ import annotations
 
-import polars as pl
+from datetime import timedelta
 
-from transforms.greeks import greeks_at, imply
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from transforms import black76
+from transforms.greeks import imply
+from transforms.implied_vol import (
+    BELOW_INTRINSIC,
+    IV_STATUSES,
+    NO_PRICE,
+    NO_VEGA,
+    OK,
+    STALE,
+    UNKNOWN_RIGHT,
+    implied_volatility_of_rows,
+)
+from transforms.kernel import compiled
+from transforms.layout import floats
 
 PREMIUM_SOURCES = ("mid", "last")
 
 _WIDEST_SPREAD_RUPEES = 0.5
 _WIDEST_SPREAD_SHARE = 0.2
+# The allowance is for a spread of exactly the widest, off by rounding.
+_ROUNDING_RUPEES = 1e-9
+_OLDEST_TRADE = timedelta(seconds=60)
 # A volatility is not identified if ten points of it move the price by less than half a tick.
-_POINTS_PER_HALF_TICK = 10
+_TEN_POINTS = 0.1
+_NSE_RATE = 0.10
 
-_STRIKE = ("symbol", "expiry", "strike")
+_LEG = ("bid_price", "ask_price", "last_price", "last_traded_at", "quoted_at")
+_STATUS_NAMES = pl.Series("iv_status", IV_STATUSES)
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int8]
+_Terms = tuple[Floats, Floats, Floats, Floats]
 
 
 def with_premium(contracts: pl.DataFrame) -> pl.DataFrame:
-    """Add ``premium`` (₹) and ``premium_source``: the mid if two-sided and tight, else the last.
-
-    Tight: spread at most ₹0.5 or 20 % of the mid. Null if neither is fit.
-    """
-    bid, ask = pl.col("bid_price"), pl.col("ask_price")
-    mid = 0.5 * (bid + ask)
-    widest = pl.max_horizontal(pl.lit(_WIDEST_SPREAD_RUPEES), _WIDEST_SPREAD_SHARE * mid)
-    # The allowance is for a spread of exactly the widest, off by rounding.
-    is_tight = (bid > 0) & (ask >= bid) & (ask - bid <= widest + 1e-9) & ask.is_finite()
-    has_last = (pl.col("last_price") > 0) & pl.col("last_price").is_finite()
-    return contracts.with_columns(
-        premium=pl.when(is_tight).then(mid).when(has_last).then("last_price"),
-        premium_source=pl.when(is_tight).then(pl.lit("mid")).when(has_last).then(pl.lit("last")),
-    )
-
-
-def with_volatility(contracts: pl.DataFrame, tick_rupees: float) -> pl.DataFrame:
-    """Add the strike's volatility and status to both legs, and each leg's Greeks.
+    """Add ``premium`` (₹) and ``premium_source`` (``PREMIUM_SOURCES``), null if none is fit.
 
     Args:
-        contracts: with ``premium`` and what ``greeks.price`` needs; one row per contract.
+        contracts: with ``bid_price``, ``ask_price``, ``last_price`` (₹), ``last_traded_at`` and
+            ``quoted_at``, null for what is not known; any row order.
+    """
+    bid, ask, last = (pl.col(name) for name in _LEG[:3])
+    spread, mid = ask - bid, 0.5 * (bid + ask)
+    widest = pl.max_horizontal(pl.lit(_WIDEST_SPREAD_RUPEES), _WIDEST_SPREAD_SHARE * mid)
+    is_tight = _is_two_sided() & (spread <= widest + _ROUNDING_RUPEES)
+    slack = spread + _ROUNDING_RUPEES
+    is_inside = (last >= bid - slack) & (last <= ask + slack)
+    is_recent = pl.col("quoted_at") - pl.col("last_traded_at") <= _OLDEST_TRADE
+    is_fit = (
+        pl.when(_is_two_sided()).then(is_inside & is_recent.fill_null(True)).otherwise(is_recent)
+    )
+    source = pl.when(is_tight).then(pl.lit("mid")).when(_has_last() & is_fit).then(pl.lit("last"))
+    return contracts.with_columns(premium_source=source).with_columns(
+        premium=pl.when(premium_source="mid").then(mid).when(premium_source="last").then(last)
+    )
+
+
+def with_volatility(strikes: pl.DataFrame, tick_rupees: float) -> pl.DataFrame:
+    """Add each strike's volatility, its status and the volatilities of its bid and ask.
+
+    Args:
+        strikes: of ``layout.lay_out``, with ``forward`` (₹), ``years_to_expiry`` (525 600 min) and
+            ``rate`` (continuous).
         tick_rupees: smallest price step, ₹; a premium within half a tick of intrinsic value, or
             one that hardly moves with volatility, identifies none.
+
+    Returns:
+        The strikes with ``implied_volatility`` (fraction per √year), ``iv_status``
+        (``IV_STATUSES``; null unless ok; ``stale`` if only an unfit last price is known), and
+        ``implied_volatility_bid`` and ``_ask`` of the speaking leg, null unless it is quoted on
+        both sides and each by itself identifies one.
     """
-    strikes = strike_volatilities(contracts, tick_rupees)
-    joined = contracts.join(strikes, on=_STRIKE, how="left", maintain_order="left")
-    spoken = joined.with_columns(pl.col("iv_status").fill_null(_silent_status()))
-    return greeks_at(spoken)
-
-
-def strike_volatilities(contracts: pl.DataFrame, tick_rupees: float) -> pl.DataFrame:
-    """One row per strike whose out-of-the-money leg is listed: its volatility and status."""
-    is_out_of_the_money = pl.col("is_call") == (pl.col("strike") >= pl.col("forward"))
-    legs = greeks_at(imply(contracts.filter(is_out_of_the_money)))
-    is_ok = pl.col("iv_status") == "ok"
-    half_tick = 0.5 * tick_rupees
-    status = (
-        pl.when(is_ok & (pl.col("premium") <= half_tick))
-        .then(pl.lit("below_intrinsic"))
-        .when(is_ok & (pl.col("vega_per_vol_point") * _POINTS_PER_HALF_TICK < half_tick))
-        .then(pl.lit("no_vega"))
-        .otherwise("iv_status")
-    )
-    return legs.select(
-        *_STRIKE,
-        implied_volatility=pl.when(status == "ok").then("implied_volatility"),
-        iv_status=status,
+    legs = with_premium(_speaking_legs(strikes))
+    volatility, codes = _implied(legs, floats(legs, "premium"), tick_rupees)
+    has_last = legs.select(_has_last().fill_null(False)).to_series().to_numpy()
+    codes[(codes == NO_PRICE) & has_last] = STALE
+    sides = {
+        f"implied_volatility_{side}": _side_volatility(legs, f"{side}_price", tick_rupees)
+        for side in ("bid", "ask")
+    }
+    return strikes.with_columns(
+        pl.Series("implied_volatility", volatility, nan_to_null=True),
+        _STATUS_NAMES.gather(codes),
+        **sides,
     )
 
 
-def _silent_status() -> pl.Expr:
-    """Why a strike has no speaking leg: no forward to tell the sides by, or the leg is unlisted."""
-    return (
-        pl.when(pl.col("forward").is_null()).then(pl.lit("invalid")).otherwise(pl.lit("no_price"))
+def nse_compatible_volatility(contracts: pl.DataFrame) -> pl.DataFrame:
+    """Add ``nse_implied_volatility``, only to reproduce the column of that name on NSE's website.
+
+    The website implies from the last price, the underlying's value and an interest rate of 10 %
+    (its note on the option chain's page), by Black-Scholes-Merton on spot. That is the same
+    equation as Black-76 with the forward S·exp(0.10·T), and so it is solved here. The forward is
+    not the market's, so calls and puts of one strike differ: use ``implied_volatility`` for
+    anything else.
+
+    Args:
+        contracts: with ``last_price``, ``spot``, ``strike`` (₹), ``years_to_expiry``, ``is_call``.
+
+    Returns:
+        The contracts with that column, a fraction per √year; null where there is none.
+    """
+    growth = (_NSE_RATE * pl.col("years_to_expiry")).exp()
+    terms = contracts.select(
+        "strike",
+        "years_to_expiry",
+        "is_call",
+        premium="last_price",
+        forward=pl.col("spot") * growth,
+        rate=pl.lit(_NSE_RATE),
     )
+    found = imply(terms)["implied_volatility"]
+    return contracts.with_columns(found.alias("nse_implied_volatility"))
+
+
+def warm() -> None:
+    """Compile this module's kernel and leave it in the cache."""
+    one = np.ones(1)
+    drop_unidentified(one, np.zeros(1, dtype=np.int8), one, one, one, one, one, 0.05)
+
+
+def _is_two_sided() -> pl.Expr:
+    bid, ask = pl.col("bid_price"), pl.col("ask_price")
+    return ((bid > 0) & (ask >= bid) & ask.is_finite()).fill_null(False)
+
+
+def _has_last() -> pl.Expr:
+    last = pl.col("last_price")
+    return (last > 0) & last.is_finite()
+
+
+def _speaking_legs(strikes: pl.DataFrame) -> pl.DataFrame:
+    """The out-of-the-money leg of each strike, nulls where it is unlisted."""
+    is_call = pl.col("strike") >= pl.col("forward")
+    return strikes.select(
+        "forward",
+        "strike",
+        "years_to_expiry",
+        "rate",
+        is_call.alias("is_call"),
+        *(
+            pl.when(is_call).then(f"call_{name}").otherwise(f"put_{name}").alias(name)
+            for name in _LEG
+        ),
+    )
+
+
+def _side_volatility(legs: pl.DataFrame, name: str, tick_rupees: float) -> pl.Series:
+    quoted = legs.select(pl.when(_is_two_sided()).then(name).alias(name))
+    volatility, _ = _implied(legs, floats(quoted, name), tick_rupees)
+    return pl.Series(name, volatility, nan_to_null=True)
+
+
+def _implied(legs: pl.DataFrame, premium: Floats, tick_rupees: float) -> tuple[Floats, Codes]:
+    """Volatility and status code of each out-of-the-money leg at a premium, NaN unless ``OK``."""
+    terms: _Terms = (
+        floats(legs, "forward"),
+        floats(legs, "strike"),
+        floats(legs, "years_to_expiry"),
+        floats(legs, "rate"),
+    )
+    right = legs["is_call"].cast(pl.Int8).fill_null(UNKNOWN_RIGHT).to_numpy(writable=True)
+    volatility, codes = implied_volatility_of_rows(premium, *terms, right)
+    drop_unidentified(volatility, codes, premium, *terms, 0.5 * tick_rupees)
+    return volatility, codes
+
+
+@compiled
+def drop_unidentified(
+    volatility: Floats,
+    codes: Codes,
+    premium: Floats,
+    forward: Floats,
+    strike: Floats,
+    years: Floats,
+    rate: Floats,
+    half_tick: float,
+) -> None:
+    """Take back, in place, what a price of an out-of-the-money option does not tell; ₹, years."""
+    for i in range(len(codes)):
+        if codes[i] != OK:
+            continue
+        if premium[i] <= half_tick:
+            codes[i] = BELOW_INTRINSIC
+        else:
+            vega = black76.vega(forward[i], strike[i], years[i], rate[i], volatility[i])
+            codes[i] = NO_VEGA if vega * _TEN_POINTS < half_tick else OK
+        if codes[i] != OK:
+            volatility[i] = np.nan

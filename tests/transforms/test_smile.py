@@ -1,26 +1,65 @@
-"""Which price speaks for a strike, and which do not."""
+"""Which price speaks for a strike, which do not, and what is implied from it."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
-from tests.strategies import AS_OF, EXPIRIES, RULES, TICK, Truth, quotes_of
+from tests.strategies import (
+    AS_OF,
+    EXPIRIES,
+    RULES,
+    TICK,
+    Truth,
+    chains,
+    exact_value,
+    quotes_of,
+    truths,
+)
+from transforms.columns import INSTANT
+from transforms.context import Context
 from transforms.forward import with_forward
-from transforms.smile import with_premium, with_volatility
+from transforms.greeks import imply
+from transforms.implied_vol import IV_STATUSES
+from transforms.layout import lay_out, spread
+from transforms.smile import (
+    PREMIUM_SOURCES,
+    nse_compatible_volatility,
+    with_premium,
+    with_volatility,
+)
 from transforms.tenor import with_tenor
 
 TRUTH = Truth("NIFTY", EXPIRIES[1], 24_000.0, 24_010.0, 0.15, 100.0, 12)
+QUOTED_AT = AS_OF - timedelta(seconds=1)
+UNKNOWN = None
+SECOND = timedelta(seconds=1)
+
+Price = float | None
 
 
-def premium_of(bid: float | None, ask: float | None, last: float | None) -> tuple[object, ...]:
-    """The chosen premium and its source."""
+def premium_of(bid: Price, ask: Price, last: Price, age: timedelta | None = UNKNOWN) -> object:
+    """The chosen premium and its source, for a last trade of so long before the quote."""
+    traded_at = None if age is None else QUOTED_AT - age
     row = {"bid_price": bid, "ask_price": ask, "last_price": last}
-    schema = dict.fromkeys(row, pl.Float64)
-    found = with_premium(pl.DataFrame([row], schema=schema))
-    return found.select("premium", "premium_source").row(0)
+    schema = {**dict.fromkeys(row, pl.Float64), "last_traded_at": INSTANT, "quoted_at": INSTANT}
+    frame = pl.DataFrame(
+        [row | {"last_traded_at": traded_at, "quoted_at": QUOTED_AT}], schema=schema
+    )
+    found = with_premium(frame).select("premium", "premium_source").row(0)
+    assert found[1] in (*PREMIUM_SOURCES, None)
+    return found
+
+
+NONE = (None, None)
 
 
 @pytest.mark.parametrize(
@@ -30,94 +69,249 @@ def premium_of(bid: float | None, ask: float | None, last: float | None) -> tupl
         (1.0, 1.5, 9.0, (1.25, "mid")),  # ₹0.5 is tight, whatever the share
         (90.0, 110.0, 9.0, (100.0, "mid")),  # 20 % of the mid is tight
         (90.0, 111.0, 95.0, (95.0, "last")),
-        (None, 10.5, 9.0, (9.0, "last")),
-        (0.0, 0.05, 9.0, (9.0, "last")),  # a depth padded with zeros is no bid
-        (10.0, None, 9.0, (9.0, "last")),
-        (10.5, 10.0, 9.0, (9.0, "last")),  # crossed
-        (None, None, 0.0, (None, None)),
-        (None, None, -1.0, (None, None)),
-        (None, None, None, (None, None)),
-        (float("nan"), 10.0, float("nan"), (None, None)),
-        (10.0, float("inf"), float("inf"), (None, None)),
+        (10.0, 10.5, None, (10.25, "mid")),
     ],
 )
-def test_premium(
-    bid: float | None, ask: float | None, last: float | None, expected: tuple[object, ...]
+def test_mid_before_last(bid: Price, ask: Price, last: Price, expected: object) -> None:
+    """The mid if two-sided and tight, whatever the last price; else the last price."""
+    assert premium_of(bid, ask, last, SECOND) == expected
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [
+        (0 * SECOND, (9.0, "last")),
+        (60 * SECOND, (9.0, "last")),
+        (60 * SECOND + timedelta(microseconds=1), NONE),
+        (-3 * SECOND, (9.0, "last")),  # the exchange's clock is not ours
+        (UNKNOWN, NONE),
+    ],
+)
+@pytest.mark.parametrize(
+    ("bid", "ask"),
+    [
+        (None, None),
+        (None, 10.5),
+        (10.0, None),
+        (0.0, 0.05),  # a depth padded with zeros is no bid
+        (10.5, 10.0),  # crossed
+        (10.0, math.inf),
+        (math.nan, 10.0),
+    ],
+)
+def test_without_a_quote_the_trade_must_be_known_and_new(
+    bid: Price, ask: Price, age: timedelta | None, expected: object
 ) -> None:
-    """The mid if two-sided and tight, else the last price, else nothing; a zero is no price."""
-    assert premium_of(bid, ask, last) == expected
+    """Traded at most a minute before the quote was taken."""
+    assert premium_of(bid, ask, 9.0, age) == expected
+
+
+@pytest.mark.parametrize(
+    ("last", "is_used"),
+    [(95.0, True), (69.0, True), (68.9, False), (132.0, True), (132.1, False), (1_000.0, False)],
+)
+@pytest.mark.parametrize("age", [UNKNOWN, 60 * SECOND])
+def test_a_quote_judges_the_last_price(last: float, is_used: bool, age: timedelta | None) -> None:
+    """Not more than one spread outside; of an unknown age, or of a known and new one."""
+    assert premium_of(90.0, 111.0, last, age) == ((last, "last") if is_used else NONE)
+
+
+def test_an_old_trade_is_not_used() -> None:
+    """Even inside a quote."""
+    assert premium_of(90.0, 111.0, 95.0, 61 * SECOND) == NONE
+
+
+@pytest.mark.parametrize("last", [0.0, -1.0, None, math.nan, math.inf])
+@pytest.mark.parametrize(("bid", "ask"), [(None, None), (90.0, 111.0)])
+def test_no_price_is_no_price(last: Price, bid: Price, ask: Price) -> None:
+    """A zero is none."""
+    assert premium_of(bid, ask, last, SECOND) == NONE
+
+
+wild = st.none() | st.floats() | st.floats(0.05, 300.0)
+
+
+@given(wild, wild, wild, st.none() | st.integers(-10, 120))
+def test_any_premium_is_a_price(bid: Price, ask: Price, last: Price, age: int | None) -> None:
+    """Whatever is quoted: a positive finite premium with its source, or neither."""
+    found = premium_of(bid, ask, last, None if age is None else age * SECOND)
+    assert (found[0] is None) == (found[1] is None)
+    assert found[0] is None or 0.0 < found[0] < math.inf
+
+
+def strikes_of(
+    quotes: pl.DataFrame, as_of: datetime = AS_OF, forward: float | None = None
+) -> pl.DataFrame:
+    """Quotes up to the strikes' forward: parity's, or the given one."""
+    book = lay_out(quotes)
+    expiries = with_tenor(book.expiries, as_of, RULES)
+    found = with_forward(book.strikes, expiries, Context(), TICK)
+    if forward is not None:
+        found = found.with_columns(forward=pl.lit(forward))
+    names = ["forward", "years_to_expiry", "rate"]
+    return spread(book.strikes, found, "expiry_id", names)
 
 
 def priced(quotes: pl.DataFrame, as_of: datetime = AS_OF) -> pl.DataFrame:
-    """Quotes up to the strike's volatility."""
-    quoted = with_tenor(quotes, as_of, RULES)
-    forwards = with_forward(quoted, TICK).select("symbol", "expiry", "forward")
-    joined = quoted.join(forwards, on=["symbol", "expiry"], maintain_order="left")
-    return with_volatility(with_premium(joined), TICK)
+    """Quotes up to the strikes' volatility."""
+    return with_volatility(strikes_of(quotes, as_of), TICK)
 
 
-def test_both_legs_carry_the_strike() -> None:
-    """Call and put of a strike share volatility, status, gamma and vega."""
-    both = priced(quotes_of(TRUTH)).partition_by("is_call", include_key=False)
-    names = ("strike", "implied_volatility", "iv_status", "gamma_forward", "vega_per_vol_point")
-    assert both[0].select(names).equals(both[1].select(names))
+ADDED = ("implied_volatility", "iv_status", "implied_volatility_bid", "implied_volatility_ask")
+
+
+@given(truths())
+def test_finds_the_true_smile(truth: Truth) -> None:
+    """At the true forward each strike has the volatility that its legs were priced with."""
+    quotes = quotes_of(truth, half_spread=0.05)
+    found = with_volatility(strikes_of(quotes, forward=truth.forward), TICK)
+    told = found.filter(iv_status="ok")
+    for strike, volatility in told.select("strike", "implied_volatility").iter_rows():
+        leg = exact_value(truth, strike, strike >= truth.forward, AS_OF)
+        if leg > 0.05:  # else it has no bid, and its last price speaks
+            assert volatility == pytest.approx(truth.smile(strike), rel=1e-6)
+    near = found.filter((pl.col("strike") / truth.forward - 1.0).abs() < 0.01)
+    assert near["iv_status"].unique().to_list() == ["ok"]
+
+
+@given(truths(), st.floats(0.01, 1.0))
+def test_bid_and_ask_enclose(truth: Truth, half_spread: float) -> None:
+    """Volatilities of bid, mid and ask are in that order."""
+    found = priced(quotes_of(truth, half_spread=half_spread))
+    legs = found.with_columns(
+        bid=pl.when(pl.col("strike") >= pl.col("forward"))
+        .then("call_bid_price")
+        .otherwise("put_bid_price")
+    )
+    assert legs.filter(pl.col("bid").is_null())["implied_volatility_bid"].null_count() == (
+        legs["bid"].null_count()
+    )
+    all_told = found.drop_nulls(ADDED)
+    assert not all_told.is_empty()
+    # A premium from the last price would be the mid here, for it is the exact value.
+    slack = 1.0 + 1e-9
+    low, middle, high = (
+        all_told[name] for name in (ADDED[2], "implied_volatility", "implied_volatility_ask")
+    )
+    assert (low <= middle * slack).all() and (middle <= high * slack).all()
+
+
+def test_a_wide_quote_still_encloses() -> None:
+    """Bid and ask tell their volatilities even where no price between them is fit."""
+    is_wide = pl.col("strike") == 24_500
+    wide = quotes_of(TRUTH).with_columns(
+        bid_price=pl.when(is_wide).then(20.0).otherwise("bid_price"),
+        ask_price=pl.when(is_wide).then(200.0).otherwise("ask_price"),
+        last_price=pl.when(is_wide).then(None).otherwise("last_price"),
+    )
+    status, low, high = (
+        priced(wide)
+        .filter(strike=24_500)
+        .select("iv_status", "implied_volatility_bid", "implied_volatility_ask")
+        .row(0)
+    )
+    assert status == "no_price"
+    assert low < TRUTH.smile(24_500) < high
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("bid_price", None), ("bid_price", 0.0), ("ask_price", None)]
+)
+def test_one_side_tells_nothing(name: str, value: Price) -> None:
+    """Without a bid, or an ask, there is no volatility of either."""
+    at = pl.col("strike") == 24_500
+    lame = quotes_of(TRUTH).with_columns(
+        pl.when(at).then(pl.lit(value, pl.Float64)).otherwise(name).alias(name)
+    )
+    found = priced(lame).filter(strike=24_500).select(ADDED)
+    # Its last price is of unknown age.
+    assert found.row(0) == (None, "stale", None, None)
 
 
 def test_the_money_side_is_silent() -> None:
-    """A wild price in the money moves no volatility but is shown as the row's own premium."""
+    """A wild price in the money moves no volatility."""
     is_deep = pl.col("is_call") & (pl.col("strike") < 23_500)
     quotes = quotes_of(TRUTH)
     moved = quotes.with_columns(
         bid_price=pl.when(is_deep).then(None).otherwise("bid_price"),
         last_price=pl.when(is_deep).then(5_000.0).otherwise("last_price"),
     )
-    before, after = priced(quotes), priced(moved)
-    assert before["implied_volatility"].equals(after["implied_volatility"])
-    shown = after.filter(is_deep).select("premium", "premium_source").unique().rows()
-    assert shown == [(5_000.0, "last")]
+    assert_frame_equal(priced(quotes).select(ADDED), priced(moved).select(ADDED))
 
 
-def test_no_price_outside_the_money_is_no_volatility() -> None:
-    """The other leg does not stand in."""
+def hole(last: Price, traded_at: datetime | None = None) -> pl.DataFrame:
+    """A chain whose 24 500 call has no quote but, perhaps, a last price."""
     is_hole = pl.col("is_call") & (pl.col("strike") == 24_500)
-    holes = [
-        pl.when(~is_hole).then(name).alias(name)
-        for name in ("bid_price", "ask_price", "last_price")
-    ]
-    row = priced(quotes_of(TRUTH).with_columns(holes)).filter(strike=24_500)
-    assert row["iv_status"].to_list() == ["no_price", "no_price"]
-    assert row["implied_volatility"].null_count() == 2
-    assert row["delta_forward"].null_count() == 2
+    values = {
+        "bid_price": pl.lit(None, pl.Float64),
+        "ask_price": pl.lit(None, pl.Float64),
+        "last_price": pl.lit(last, pl.Float64),
+        "last_traded_at": pl.lit(traded_at, INSTANT),
+    }
+    return quotes_of(TRUTH).with_columns(
+        pl.when(is_hole).then(value).otherwise(name).alias(name) for name, value in values.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("quotes", "status"),
+    [
+        (hole(None), "no_price"),
+        (hole(0.0), "no_price"),
+        (hole(40.0), "stale"),
+        (hole(40.0, QUOTED_AT - 61 * SECOND), "stale"),
+        (hole(40.0, QUOTED_AT - 60 * SECOND), "ok"),
+    ],
+)
+def test_no_fit_price_outside_the_money(quotes: pl.DataFrame, status: str) -> None:
+    """The leg in the money does not stand in; a last price that is not fit is told apart."""
+    row = priced(quotes).filter(strike=24_500).row(0, named=True)
+    assert row["iv_status"] == status
+    assert (row["implied_volatility"] is None) == (status != "ok")
 
 
 def test_an_unlisted_leg_is_no_price() -> None:
     """A strike with only its in-the-money leg listed has no volatility."""
     quotes = quotes_of(TRUTH).filter(~(pl.col("is_call") & (pl.col("strike") == 24_500)))
     row = priced(quotes).filter(strike=24_500)
-    assert row["iv_status"].to_list() == ["no_price"]
+    assert row.select(ADDED).row(0) == (None, "no_price", None, None)
 
 
-def test_half_a_tick_identifies_nothing() -> None:
-    """A premium within half a tick of intrinsic value has no volatility."""
-    quotes = quotes_of(TRUTH)
+@pytest.mark.parametrize(("last", "status"), [(0.5 * TICK, "below_intrinsic"), (TICK, "ok")])
+def test_half_a_tick_identifies_nothing(last: float, status: str) -> None:
+    """A premium within half a tick of intrinsic value has no volatility; a tick has."""
     is_far = pl.col("strike") == 25_200
-    cheap = quotes.with_columns(
+    new = pl.lit(QUOTED_AT, INSTANT)
+    cheap = quotes_of(TRUTH).with_columns(
         bid_price=pl.when(is_far).then(None).otherwise("bid_price"),
-        last_price=pl.when(is_far).then(0.5 * TICK).otherwise("last_price"),
+        last_price=pl.when(is_far).then(last).otherwise("last_price"),
+        last_traded_at=pl.when(is_far).then(new),
     )
-    row = priced(cheap).filter(is_far, pl.col("is_call"))
-    assert row["iv_status"].to_list() == ["below_intrinsic"]
-    assert row["implied_volatility"].null_count() == 1
+    row = priced(cheap).filter(is_far)
+    assert row["iv_status"].to_list() == [status]
+    assert row["implied_volatility"].is_null().to_list() == [status != "ok"]
 
 
 def test_a_price_that_hardly_moves_identifies_nothing() -> None:
     """Ten volatility points that are worth less than half a tick: no volatility."""
     late = RULES.settlement_at(EXPIRIES[1]) - timedelta(minutes=2)
     cheap = Truth("CHEAP", EXPIRIES[1], 100.0, 100.0, 2.0, 1.0, 2)
-    found = priced(quotes_of(cheap, as_of=late, half_spread=0.05), as_of=late).filter(strike=100.0)
-    assert (found["premium"] > TICK).all()
-    assert found["iv_status"].to_list() == ["no_vega", "no_vega"]
-    assert found["implied_volatility"].null_count() == 2
+    quotes = quotes_of(cheap, as_of=late, half_spread=0.05)
+    found = priced(quotes, late).filter(strike=100.0)
+    assert (with_premium(quotes).filter(strike=100.0)["premium"] > TICK).all()
+    assert found.select(ADDED).row(0) == (None, "no_vega", None, None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"), [(59, "settling"), (0, "settling"), (-5, "settling")]
+)
+def test_the_last_minute_settles(seconds: int, status: str) -> None:
+    """Below 60 s, and after, no strike has a volatility, priced or not."""
+    late = RULES.settlement_at(EXPIRIES[1]) - seconds * SECOND
+    quotes = quotes_of(TRUTH).with_columns(quoted_at=pl.lit(late - SECOND, INSTANT))
+    found = priced(quotes, late)
+    assert found["iv_status"].unique().to_list() == [status]
+    assert found["implied_volatility"].null_count() == len(found)
 
 
 def test_no_forward_is_invalid() -> None:
@@ -127,4 +321,191 @@ def test_no_forward_is_invalid() -> None:
     )
     found = priced(quotes)
     assert found["iv_status"].unique().to_list() == ["invalid"]
-    assert found.height == quotes.height
+    assert len(found) == len(TRUTH.strikes)
+
+
+holes = st.sampled_from([None, math.nan, math.inf, -math.inf, 0.0, -1.0, 1e300, 1e-300])
+names = st.sampled_from(
+    [f"{side}_{price}_price" for side in ("call", "put") for price in ("bid", "ask", "last")]
+    + ["forward", "strike", "years_to_expiry", "rate"]
+)
+
+
+@given(chains(), st.lists(st.tuples(names, st.integers(0, 30), holes), max_size=20))
+def test_garbage_has_a_status(
+    quotes: pl.DataFrame, spoiled: list[tuple[str, int, float | None]]
+) -> None:
+    """Whatever a strike is told: a known status, a volatility exactly if it is ok, no other row."""
+    before = strikes_of(quotes)
+    strikes = before
+    for name, at, value in spoiled:
+        is_here = pl.int_range(pl.len()) == at
+        strikes = strikes.with_columns(
+            pl.when(is_here).then(pl.lit(value, pl.Float64)).otherwise(name).alias(name)
+        )
+    found = with_volatility(strikes, TICK)
+    assert set(found["iv_status"]) <= set(IV_STATUSES)
+    is_ok = found["iv_status"] == "ok"
+    assert (found["implied_volatility"].is_not_null() == is_ok).all()
+    assert all(0.0 < v < math.inf for v in found["implied_volatility"].drop_nulls())
+    rows = {at for _, at, _ in spoiled}
+    untouched = [i for i in range(len(before)) if i not in rows]
+    assert_frame_equal(
+        found.select(ADDED)[untouched], with_volatility(before, TICK).select(ADDED)[untouched]
+    )
+
+
+def test_empty() -> None:
+    """No rows in, no rows out, the same columns."""
+    strikes = strikes_of(quotes_of(TRUTH))
+    assert with_volatility(strikes.clear(), TICK).schema == with_volatility(strikes, TICK).schema
+
+
+@pytest.mark.parametrize(
+    ("forward", "expected"),
+    [
+        (23_659.0, [(19.29, 15.74), (18.93, 15.44), (18.68, 15.17)]),
+        (23_700.25, [(17.28, 17.28), (17.07, 17.10), (16.96, 16.98)]),
+    ],
+)
+def test_spot_for_forward_makes_a_false_skew(
+    forward: float, expected: list[tuple[float, float]]
+) -> None:
+    """NIFTY of 26 May 2026 (OpenAlgo's benchmark): call and put of a strike, per cent.
+
+    With spot for the forward they are 3.5 points apart; with parity's forward they are the same.
+    """
+    prices = [(23_600.0, 256.35, 156.10), (23_650.0, 226.20, 176.25), (23_700.0, 199.10, 199.00)]
+    frame = pl.DataFrame(
+        [(k, p, c) for k, call, put in prices for p, c in ((call, True), (put, False))],
+        schema=["strike", "premium", "is_call"],
+        orient="row",
+    ).with_columns(forward=pl.lit(forward), years_to_expiry=pl.lit(5.6199 / 365), rate=pl.lit(0.0))
+    found = 100.0 * imply(frame)["implied_volatility"]
+    # To the two digits that are printed of figures made from a rounded time.
+    assert found.to_list() == pytest.approx([v for pair in expected for v in pair], abs=0.02)
+
+
+MATURITY, RATE, SPOT = 0.07945205479, 0.0629, 5_464.75
+
+
+def nse_2010(path: Path) -> pl.DataFrame:
+    """Real quotes of NIFTY, 1 Sep 2010 (IGIDR): one row per contract, with the terms of all."""
+    read = pl.read_csv(path)
+    return read.select(
+        pl.col("strike").cast(pl.Float64),
+        is_call=pl.col("type") == "c",
+        bid_price="bid",
+        ask_price="ask",
+        last_price=pl.lit(None, pl.Float64),
+        last_traded_at=pl.lit(None, INSTANT),
+        quoted_at=pl.lit(QUOTED_AT, INSTANT),
+        years_to_expiry=pl.lit(MATURITY),
+        rate=pl.lit(RATE),
+    )
+
+
+def nse_2010_forward(contracts: pl.DataFrame) -> tuple[pl.DataFrame, float]:
+    """Their strikes and parity forward."""
+    legs = contracts.select("strike", "is_call", *_LEG)
+    sides = [
+        legs.filter(is_call=side).select("strike", pl.col(_LEG).name.prefix(prefix))
+        for side, prefix in ((True, "call_"), (False, "put_"))
+    ]
+    both = sides[0].join(sides[1], on="strike", how="full", coalesce=True).sort("strike")
+    strikes = both.with_columns(expiry_id=pl.lit(0, pl.UInt32))
+    expiries = with_tenor(lay_out(quotes_of(TRUTH)).expiries, AS_OF, RULES).with_columns(
+        spot=pl.lit(SPOT), years_to_expiry=pl.lit(MATURITY), rate=pl.lit(RATE)
+    )
+    return strikes, with_forward(strikes, expiries, Context(), TICK)["forward"][0]
+
+
+_LEG = ("bid_price", "ask_price", "last_price", "last_traded_at", "quoted_at")
+
+
+def test_nse_2010_filter(oracle_path: Callable[[str], Path]) -> None:
+    """On spot with carry exactly those quotes have no volatility that its authors had to drop.
+
+    Their filter: volume, and the bounds of the price. All 13 are calls below the lower bound.
+    """
+    raw = nse_2010(oracle_path("nifty_2010-09-01_near_raw.csv"))
+    kept = nse_2010(oracle_path("nifty_2010-09-01_near.csv"))
+    priced_raw = imply(
+        with_premium(raw).with_columns(forward=pl.lit(SPOT * math.exp(RATE * MATURITY)))
+    )
+    told = priced_raw.filter(iv_status="ok").select("strike", "is_call")
+    assert_frame_equal(told, kept.select("strike", "is_call"), check_row_order=False)
+    assert priced_raw.filter(pl.col("iv_status") != "ok")["iv_status"].to_list() == (
+        ["below_intrinsic"] * 13
+    )
+
+
+def test_nse_2010_has_one_smile(oracle_path: Callable[[str], Path]) -> None:
+    """At parity's forward calls and puts of a strike agree, which on spot are 4 points apart."""
+    raw = nse_2010(oracle_path("nifty_2010-09-01_near_raw.csv"))
+    strikes, forward = nse_2010_forward(raw)
+    terms = raw.filter(pl.col("strike").is_between(5_300, 5_600)).sort("strike", "is_call")
+    gaps = {}
+    for at in (forward, SPOT * math.exp(RATE * MATURITY)):
+        found = imply(with_premium(terms).with_columns(forward=pl.lit(at)))
+        both = found["implied_volatility"]
+        gaps[at] = (both.gather_every(2) - both.gather_every(2, 1)).abs()
+    assert gaps[forward].max() < 0.01
+    assert gaps[SPOT * math.exp(RATE * MATURITY)].min() > 0.04
+    smile = with_volatility(
+        strikes.with_columns(
+            forward=pl.lit(forward), years_to_expiry=pl.lit(MATURITY), rate=pl.lit(RATE)
+        ),
+        TICK,
+    )
+    # All strikes but the two whose put nobody quoted.
+    unquoted = smile.filter(pl.col("iv_status") != "ok")
+    assert unquoted.select("strike", "iv_status").rows() == [
+        (4_100.0, "no_price"),
+        (4_200.0, "no_price"),
+    ]
+    volatilities = smile["implied_volatility"].drop_nulls()
+    assert volatilities.diff().abs().max() < 0.1
+    assert volatilities.is_between(0.11, 0.5).all()
+
+
+def black_scholes(spot: float, strike: float, years: float, sigma: float, is_call: bool) -> float:
+    """Black-Scholes-Merton on spot at 10 % (Hull, eq. 15.20 and 15.21), by the error function."""
+    rate, sign = 0.10, 1.0 if is_call else -1.0
+    d1 = (math.log(spot / strike) + (rate + 0.5 * sigma**2) * years) / (sigma * math.sqrt(years))
+    d2 = d1 - sigma * math.sqrt(years)
+    n1, n2 = (0.5 * (1.0 + math.erf(sign * d / math.sqrt(2.0))) for d in (d1, d2))
+    return sign * (spot * n1 - strike * math.exp(-rate * years) * n2)
+
+
+@given(
+    st.floats(100.0, 50_000.0),
+    st.floats(-2.0, 2.0),
+    st.floats(1 / 365, 0.5),
+    st.floats(0.05, 1.0),
+    st.booleans(),
+)
+def test_nse_column_is_black_scholes_on_spot(
+    spot: float, deviations: float, years: float, sigma: float, is_call: bool
+) -> None:
+    """From a Black-Scholes price of another formula comes back the volatility put in."""
+    strike = spot * math.exp(deviations * sigma * math.sqrt(years))
+    last = black_scholes(spot, strike, years, sigma, is_call)
+    row = {
+        "last_price": last,
+        "spot": spot,
+        "strike": strike,
+        "years_to_expiry": years,
+        "is_call": is_call,
+    }
+    found = nse_compatible_volatility(pl.DataFrame([row]))
+    assert found["nse_implied_volatility"][0] == pytest.approx(sigma, rel=1e-7)
+
+
+@pytest.mark.parametrize("last", [None, 0.0, math.nan, 1e-9, 1e9])
+def test_nse_column_is_null_without_an_answer(last: Price) -> None:
+    """No price, or an impossible one."""
+    row = {"last_price": last, "spot": 100.0, "strike": 90.0, "years_to_expiry": 0.1}
+    schema = dict.fromkeys(row, pl.Float64)
+    frame = pl.DataFrame([row], schema=schema).with_columns(is_call=pl.lit(True))
+    assert nse_compatible_volatility(frame)["nse_implied_volatility"].to_list() == [None]
