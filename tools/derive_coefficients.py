@@ -190,7 +190,7 @@ def error_of(wanted: Approximation, coefficients: Sequence[float], points: int =
 
 
 def _sum(coefficients: Sequence[float], x: mpf) -> mpf:
-    return mp.polyval([mpf(value) for value in reversed(coefficients)], x)
+    return mp.fsum(mpf(value) * x**power for power, value in enumerate(coefficients))
 
 
 def bachelier_point(z: mpf) -> tuple[mpf, mpf]:

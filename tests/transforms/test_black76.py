@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.exact_black76 import exact_derivative
 from tests.reference_black76 import precise_price
 from tests.strategies import Option, options
 from transforms import black76
@@ -112,30 +113,70 @@ def test_symmetry(option: Option) -> None:
     assert black76.price(*call) == pytest.approx(black76.price(*put), rel=1e-12)
 
 
-def slope(name: str, term: str, option: Option, step: float) -> float:
-    """Central difference of a kernel in one term of the option."""
-    kernel, at = getattr(black76, name), getattr(option, term)
-    up, down = option._replace(**{term: at + step}), option._replace(**{term: at - step})
-    return (kernel(*up) - kernel(*down)) / (2 * step)
-
-
-@given(options(deviations=2.0, volatility=(0.05, 1.0), years=(0.02, 2.0)))
+@settings(max_examples=60, deadline=None)
+@given(options(deviations=4.0, volatility=(0.02, 1.5), years=(1e-4, 3.0)))
 def test_greeks_are_derivatives(option: Option) -> None:
-    """Each Greek equals the central difference of price (gamma: of delta)."""
-    near = {"rel": 1e-6, "abs": 1e-7 * option.forward}
-    step = 1e-4 * option.forward * option.volatility * math.sqrt(option.years)
+    """Each Greek, scalar and of rows, equals the derivative of the exact price."""
     both = option[:5]
-    assert black76.delta(*option) == pytest.approx(
-        slope("price", "forward", option, step), rel=1e-6, abs=1e-7
-    )
-    assert black76.gamma(*both) == pytest.approx(
-        slope("delta", "forward", option, step), rel=1e-6, abs=1e-9
-    )
-    volatility_slope = slope("price", "volatility", option, 1e-4 * option.volatility)
-    assert black76.vega(*both) == pytest.approx(volatility_slope, **near)
-    time_slope = slope("price", "years", option, 1e-4 * option.years)
-    assert black76.theta(*option) == pytest.approx(-time_slope, **near)
-    assert black76.rho(*option) == pytest.approx(slope("price", "rate", option, 1e-5), **near)
+    truth = {
+        "delta": float(exact_derivative(option, forward=1)),
+        "gamma": float(exact_derivative(option, forward=2)),
+        "theta": -float(exact_derivative(option, years=1)),
+        "vega": float(exact_derivative(option, volatility=1)),
+        "rho": float(exact_derivative(option, rate=1)),
+    }
+    near = {"rel": 1e-11, "abs": 1e-14}
+    assert black76.delta(*option) == pytest.approx(truth["delta"], **near)
+    assert black76.gamma(*both) == pytest.approx(truth["gamma"], **near)
+    assert black76.theta(*option) == pytest.approx(truth["theta"], rel=1e-9, abs=1e-9)
+    assert black76.vega(*both) == pytest.approx(truth["vega"], **near)
+    assert black76.rho(*option) == pytest.approx(truth["rho"], **near)
+    units = (1.0, 1.0, 1 / 365, 0.01, 0.01)
+    published = [value * unit for value, unit in zip(truth.values(), units, strict=True)]
+    rows = black76.greeks_of_rows(*arrays(option))
+    assert rows[:, 0] == pytest.approx(published, rel=1e-9, abs=1e-11)
+
+
+@settings(max_examples=60, deadline=None)
+@given(options(deviations=4.0, volatility=(0.02, 1.5), years=(1e-4, 3.0)))
+def test_cross_greeks_are_derivatives(option: Option) -> None:
+    """Vanna and charm equal the exact delta's derivatives, discounting included."""
+    vanna = float(exact_derivative(option, forward=1, volatility=1))
+    charm = -float(exact_derivative(option, forward=1, years=1))
+    size = abs(vanna) * option.volatility / option.years
+    assert black76.vanna(*option[:5]) == pytest.approx(vanna, rel=1e-9, abs=1e-11)
+    assert black76.charm(*option) == pytest.approx(charm, rel=1e-9, abs=1e-11 * (1 + size))
+    rows = black76.cross_greeks_of_rows(*arrays(option))[:, 0]
+    assert rows[0] == pytest.approx(vanna / 100, rel=1e-9, abs=1e-13)
+    assert rows[1] == pytest.approx(charm / 365, rel=1e-9, abs=1e-11 * (1 + size))
+
+
+def test_charm_without_rate_is_the_rule_of_thumb() -> None:
+    """D·n(d1)·d2/(2T), the same for call and put, when nothing is discounted."""
+    terms = (100.0, 110.0, 0.25, 0.0, 0.2)
+    d1 = black76.first_distance(100.0, 110.0, 0.25, 0.2)
+    expected = black76.normal_density(d1) * (d1 - 0.1) / 0.5
+    assert black76.charm(*terms, True) == pytest.approx(expected, rel=1e-13)
+    assert black76.charm(*terms, False) == pytest.approx(expected, rel=1e-13)
+
+
+def arrays(*found: Option) -> list[np.ndarray]:
+    """Options as the arguments of the kernels over rows."""
+    numbers = [np.array(column, dtype=float) for column in list(zip(*found, strict=True))[:5]]
+    return [*numbers, np.array([option.is_call for option in found])]
+
+
+@given(options())
+def test_rows_keep_the_laws(option: Option) -> None:
+    """Over rows: gamma, vega and vanna do not know the right; deltas differ by the discount."""
+    pair = arrays(option._replace(is_call=True), option._replace(is_call=False))
+    discount = math.exp(-option.rate * option.years)
+    call, put = black76.greeks_of_rows(*pair).T
+    assert call[[1, 3]] == pytest.approx(put[[1, 3]], rel=1e-15, abs=0.0)
+    assert call[0] - put[0] == pytest.approx(discount, rel=1e-13)
+    call, put = black76.cross_greeks_of_rows(*pair).T
+    assert call[0] == pytest.approx(put[0], rel=1e-15, abs=0.0)
+    assert call[1] - put[1] == pytest.approx(option.rate * discount / 365, rel=1e-10, abs=1e-12)
 
 
 @pytest.mark.parametrize("is_call", [True, False])
@@ -164,14 +205,24 @@ def test_normal_tail(z: float) -> None:
     assert black76.tail_slope(z) > 0
 
 
-def test_rows_with_bad_input_stay_alone() -> None:
+@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, -1.0])
+def test_rows_with_bad_input_stay_alone(place: int, bad: float) -> None:
     """A row that cannot be priced is NaN and leaves its neighbours alone."""
-    one = np.ones(3)
-    volatility = np.array([0.2, np.nan, 0.2])
-    forward = np.array([100.0, 100.0, -1.0])
-    out = black76.greeks_of_rows(
-        forward, 100.0 * one, 0.5 * one, 0.02 * one, volatility, np.array([True, True, False])
-    )
-    assert out.shape == (len(black76.GREEKS), 3)
-    assert np.isfinite(out[:, 0]).all()
-    assert np.isnan(out[:, 1:]).all()
+    good = Option(100.0, 100.0, 0.5, 0.02, 0.2, True)
+    rows = arrays(good, good, good)
+    rows[place][1] = bad
+    for kernel in (black76.greeks_of_rows, black76.cross_greeks_of_rows):
+        out = kernel(*rows)
+        assert np.isfinite(out[:, [0, 2]]).all()
+        if (place, bad) != (3, -1.0):
+            assert np.isnan(out[:, 1]).all()
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 4])
+def test_rows_without_price_time_or_volatility(place: int) -> None:
+    """Zero gives no Greek: NaN, never a number."""
+    rows = arrays(Option(100.0, 100.0, 0.5, 0.02, 0.2, True))
+    rows[place][0] = 0.0
+    assert np.isnan(black76.greeks_of_rows(*rows)).all()
+    assert np.isnan(black76.cross_greeks_of_rows(*rows)).all()

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tools.derive_coefficients import mills, mills_slope
+from transforms import elementary
 from transforms.elementary import exp_within, fast_exp, fast_log, log_ratio
 
 ULP = 2.0**-52
@@ -68,6 +70,39 @@ def test_log_ratio_near_one(denominator: float, share: float, digits: float) -> 
     truth = mpmath.log(mpmath.mpf(numerator) / mpmath.mpf(denominator))
     assert error(log_ratio(numerator, denominator), truth) <= 2 * ULP
     assert error(log_ratio(numerator, 1.0), mpmath.log(mpmath.mpf(numerator))) <= 2 * ULP
+
+
+@settings(max_examples=500)
+@given(st.floats(-0.05, 0.36))
+def test_expm1(x: float) -> None:
+    """One unit in the last place, down to the smallest argument."""
+    assert error(elementary.expm1_near_zero(x), mpmath.expm1(mpmath.mpf(x))) <= ULP
+
+
+@settings(max_examples=300)
+@given(st.one_of(st.floats(0.0, 12.0), st.floats(0.0, 1e6)))
+def test_mills(z: float) -> None:
+    """Mills' ratio and its slope keep their digits in the whole tail, where erfc has none left."""
+    assert error(elementary.mills_ratio(z), mills(mpmath.mpf(z))) <= 4 * ULP
+    assert error(elementary.mills_slope(z), mills_slope(mpmath.mpf(z))) <= 5 * ULP
+
+
+@settings(max_examples=300)
+@given(st.floats(0.0, 9.2), st.floats(-7.0, math.log10(1.05)))
+def test_mills_difference(z: float, magnitude: float) -> None:
+    """Both series give the difference to 8 ulp up to a distance of 4, and 1/s and z² beside it."""
+    s = 10.0**magnitude
+    distance = z * s
+    exact_z, t = mpmath.mpf(distance) / mpmath.mpf(s), mpmath.mpf(s) / 2
+    truth = mills(exact_z - t) - mills(exact_z + t)
+    value, over_s, z_squared = elementary.long_mills_difference(distance, s)
+    assert (
+        error(value, truth) <= (8 if distance < elementary.LONG_DIFFERENCE_FARTHEST else 64) * ULP
+    )
+    assert over_s == pytest.approx(1.0 / s, rel=1e-15)
+    assert z_squared == pytest.approx(float(exact_z**2), rel=2e-15, abs=1e-300)
+    if s < elementary.SHORT_DIFFERENCE_TO:
+        assert elementary.short_mills_difference(distance, s)[0] == value
 
 
 def exp_of_rows(x: NDArray[np.float64], out: NDArray[np.float64]) -> None:

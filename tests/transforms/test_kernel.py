@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 import pytest
 
 from transforms.black76 import price, vega
-from transforms.implied_vol import implied_volatility
-from transforms.kernel import fingerprint
+from transforms.implied_vol import implied_volatility, implied_volatility_of_rows
+from transforms.kernel import compiled, fingerprint, inlined, polynomial, tiled
 
 CALLEE = """
 from transforms.kernel import compiled
@@ -72,3 +73,79 @@ def test_fingerprints_tell_kernels_apart() -> None:
     prints = {fingerprint(kernel.py_func) for kernel in kernels}
     assert len(prints) == len(kernels)
     assert fingerprint(price.py_func) in prints
+
+
+def evaluating(coefficients: tuple[float, ...]) -> Callable[[float], float]:
+    """A function that closes over a polynomial."""
+    evaluate = polynomial(coefficients)
+
+    def evaluated(x: float) -> float:
+        return evaluate(x)
+
+    return evaluated
+
+
+def doubled(x: float) -> float:
+    """Something to compile."""
+    return x + x
+
+
+def calling(called: Callable[[float], float]) -> Callable[[float], float]:
+    """A function that closes over another."""
+
+    def caller(x: float) -> float:
+        return called(x)
+
+    return caller
+
+
+def test_fingerprint_sees_a_polynomial() -> None:
+    """A coefficient inside an intrinsic that a kernel closes over is a part of the kernel."""
+    assert fingerprint(evaluating((1.0, 2.0))) == fingerprint(evaluating((1.0, 2.0)))
+    assert fingerprint(evaluating((1.0, 2.0))) != fingerprint(evaluating((1.0, 3.0)))
+
+
+def test_fingerprint_sees_options() -> None:
+    """The same callee compiled in another way is another one."""
+    ways = (compiled, tiled, inlined)
+    assert len({fingerprint(calling(way(doubled))) for way in ways}) == len(ways)
+
+
+@pytest.mark.parametrize("values", [(2.5, (1.0, 3.0)), ((1, (2, 3)), (1, (2, 4)))])
+def test_fingerprint_sees_through_modules(values: tuple[object, object]) -> None:
+    """A constant that is named through its module, a tuple too, is a part of the kernel."""
+    prints = set()
+    for value in values:
+        module = ModuleType("held")
+        module.SHIFT = value
+        code = compile("def f(x): return x + held.SHIFT", "held", "exec").co_consts[0]
+        prints.add(fingerprint(FunctionType(code, {"held": module})))
+    assert len(prints) == len(values)
+
+
+def test_fingerprint_is_the_same_in_each_process() -> None:
+    """Or else the cache would never be used: nothing of it depends on order, hash or address."""
+    script = (
+        "from transforms.implied_vol import implied_volatility_of_rows as kernel\n"
+        "from transforms.kernel import fingerprint\n"
+        "print(fingerprint(kernel.py_func))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "7"},
+    )
+    assert done.stdout.strip() == fingerprint(implied_volatility_of_rows.py_func)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 5, 9, 27])
+def test_polynomial(size: int) -> None:
+    """It gives what Horner's rule gives, for any number of coefficients."""
+    coefficients = tuple(1.0 / (1 + i) for i in range(size))
+    value = 0.0
+    for coefficient in reversed(coefficients):
+        value = value * 0.7 + coefficient
+    assert compiled(evaluating(coefficients))(0.7) == pytest.approx(value, rel=1e-15)
