@@ -13,12 +13,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.exact_black76 import exact_value, exact_volatility, relative_error
 from tests.reference_black76 import precise_price
 from tests.strategies import Option, options
 from transforms import black76
 from transforms.implied_vol import (
     IV_STATUSES,
+    OK,
+    STALE,
     implied_volatility,
+    implied_volatility_and_greeks_of_rows,
     implied_volatility_of_rows,
     total_volatility,
     warm,
@@ -57,6 +61,71 @@ def test_recovers_volatility(option: Option) -> None:
     found, status, _ = solve_exact(speaking)
     assert status == "ok"
     assert found == pytest.approx(option.volatility, rel=1e-12)
+
+
+def drawn(count: int, nearest: float, farthest: float, seed: int) -> list[Option]:
+    """Out of the money by so many deviations, 1 %–300 %, one minute to three years."""
+    random = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        volatility = 10.0 ** random.uniform(-2, math.log10(3))
+        years = 10.0 ** random.uniform(math.log10(MINUTE), math.log10(3))
+        sign = random.choice([-1.0, 1.0])
+        away = sign * random.uniform(nearest, farthest) * volatility * math.sqrt(years)
+        forward = 10.0 ** random.uniform(1, 5)
+        terms = (forward, forward * math.exp(away), years, random.uniform(-0.02, 0.12))
+        found.append(Option(*terms, volatility, bool(sign > 0)))
+    return found
+
+
+def errors(premiums: list[float], found: list[Option]) -> list[float]:
+    """Relative error of each row's volatility against the exact root of the stored doubles."""
+    columns = [np.array(column, dtype=float) for column in list(zip(*found, strict=True))[:4]]
+    right = np.array([option.is_call for option in found], dtype=np.int8)
+    volatility, status = implied_volatility_of_rows(np.array(premiums), *columns, right)
+    assert (status == OK).all()
+    roots = [exact_volatility(*each) for each in zip(premiums, found, strict=True)]
+    return [relative_error(*each) for each in zip(volatility, roots, strict=True)]
+
+
+@pytest.mark.parametrize(("nearest", "farthest"), [(0.0, 8.0), (8.0, 36.0)])
+def test_exact_out_of_the_money(nearest: float, farthest: float) -> None:
+    """Every answer within 1e-14 of the exact root, in the tail down to premiums of 1e-300."""
+    found = drawn(200, nearest, farthest, seed=int(nearest))
+    premiums = [float(exact_value(option)) for option in found]
+    kept = [i for i, premium in enumerate(premiums) if premium > 1e-300]
+    assert max(errors([premiums[i] for i in kept], [found[i] for i in kept])) <= 1e-14
+
+
+def test_exact_in_the_money() -> None:
+    """Where half a unit of the premium leaves 2.5e-14, the answer is within 1e-14 of the root."""
+    found = [o._replace(is_call=not o.is_call) for o in drawn(250, 0.0, 2.5, seed=3)]
+    premiums = [float(exact_value(option)) for option in found]
+    limits = [
+        0.5 * math.ulp(premium) / black76.vega(*option[:5]) / option.volatility
+        for premium, option in zip(premiums, found, strict=True)
+    ]
+    kept = [i for i, limit in enumerate(limits) if limit < 2.5e-14]
+    assert len(kept) > 150
+    assert max(errors([premiums[i] for i in kept], [found[i] for i in kept])) <= 1e-14
+
+
+def test_exact_on_ticks() -> None:
+    """Index options at prices rounded to the tick, both sides: all within 1e-12 of their roots."""
+    random = np.random.default_rng(4)
+    premiums, found = [], []
+    while len(found) < 200:
+        years, volatility = random.choice([0.3, 1, 8, 36, 92]) / 365, random.uniform(0.08, 0.6)
+        away = random.uniform(-4, 4) * volatility * math.sqrt(years)
+        strike = round(24_000.0 * math.exp(away) / 50) * 50.0
+        option = Option(24_000.0, strike, years, 0.065, volatility, bool(random.random() < 0.5))
+        premium = round(float(exact_value(option)) / 0.05) * 0.05
+        side = 1.0 if option.is_call else -1.0
+        floor = max(side * (24_000.0 - strike), 0.0) * math.exp(-0.065 * years)
+        if premium > floor + 0.025:
+            premiums.append(premium)
+            found.append(option)
+    assert max(errors(premiums, found)) <= 1e-12
 
 
 @given(options(deviations=5.0))
@@ -177,13 +246,32 @@ def test_nasty_inputs(case: tuple[float, ...]) -> None:
     assert math.isfinite(volatility) == (status == "ok")
 
 
+def test_statuses_are_a_public_order() -> None:
+    """The codes travel on the live feed; stale is for callers that know a quote's age."""
+    assert IV_STATUSES == (
+        "ok",
+        "below_intrinsic",
+        "above_bound",
+        "no_vega",
+        "settling",
+        "no_price",
+        "invalid",
+        "stale",
+    )
+    assert IV_STATUSES[STALE] == "stale"
+
+
 def test_nasty_rows_stop_no_batch() -> None:
-    """A batch gives each row what it gets alone."""
+    """A batch gives each row what it gets alone, and Greeks only beside a volatility."""
     columns = [np.array(column, dtype=float) for column in list(zip(*NASTY, strict=True))[:5]]
     rights = np.array([row[5] for row in NASTY], dtype=np.int8)
     volatility, codes = implied_volatility_of_rows(*columns, rights)
     assert [IV_STATUSES[code] for code in codes] == [row[6] for row in NASTY]
-    assert (np.isfinite(volatility) == (codes == 0)).all()
+    assert (np.isfinite(volatility) == (codes == OK)).all()
+    once, codes_once, greeks = implied_volatility_and_greeks_of_rows(*columns, rights)
+    assert np.array_equal(once, volatility, equal_nan=True)
+    assert np.array_equal(codes_once, codes)
+    assert (np.isfinite(greeks) == (codes == OK)).all()
 
 
 @given(st.tuples(*[st.floats()] * 5), st.integers(-1, 1))
@@ -193,10 +281,19 @@ def test_no_float_raises(terms: tuple[float, ...], right: int) -> None:
     assert (0.0 < volatility < INF) if status == "ok" else math.isnan(volatility)
 
 
-def test_warm_compiles_every_kernel_of_the_bridge() -> None:
-    """After warming, no further signature is compiled by ordinary calls."""
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_warm_compiles_every_kernel_of_the_bridge(is_writable: bool) -> None:
+    """After warming, no further signature is compiled by ordinary calls, nor by lent arrays."""
     warm()
-    before = len(implied_volatility_of_rows.signatures)
-    one = np.ones(4)
-    implied_volatility_of_rows(one, one, one, one, one, np.ones(4, dtype=np.int8))
-    assert len(implied_volatility_of_rows.signatures) == before
+    one, right = np.ones(4), np.ones(4, dtype=np.int8)
+    for array in (one, right):
+        array.setflags(write=is_writable)
+    for kernel, last in (
+        (implied_volatility_of_rows, right),
+        (implied_volatility_and_greeks_of_rows, right),
+        (black76.greeks_of_rows, right.view(np.bool_)),
+        (black76.cross_greeks_of_rows, right.view(np.bool_)),
+    ):
+        before = len(kernel.signatures)
+        kernel(*[one] * 5, last)
+        assert len(kernel.signatures) == before
