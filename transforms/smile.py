@@ -16,6 +16,7 @@ a two-sided quote; where the trade's instant is not told, only if there is such 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -52,7 +53,16 @@ _STATUS_NAMES = pl.Series("iv_status", IV_STATUSES)
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
-_Terms = tuple[Floats, Floats, Floats, Floats]
+
+
+class _Terms(NamedTuple):
+    """What a kernel needs beside the premium, each shape (n,)."""
+
+    forward: Floats
+    strike: Floats
+    years: Floats
+    rate: Floats
+    right: Codes
 
 
 def with_premium(contracts: pl.DataFrame) -> pl.DataFrame:
@@ -94,17 +104,18 @@ def with_volatility(strikes: pl.DataFrame, tick_rupees: float) -> pl.DataFrame:
         both sides and each by itself identifies one.
     """
     legs = with_premium(_speaking_legs(strikes))
-    volatility, codes = _implied(legs, floats(legs, "premium"), tick_rupees)
+    terms = _terms(legs)
+    volatility, codes = _implied(floats(legs, "premium"), terms, tick_rupees)
     has_last = legs.select(_has_last().fill_null(False)).to_series().to_numpy()
     codes[(codes == NO_PRICE) & has_last] = STALE
-    sides = {
-        f"implied_volatility_{side}": _side_volatility(legs, f"{side}_price", tick_rupees)
-        for side in ("bid", "ask")
-    }
+    quoted = legs.select(pl.when(_is_two_sided()).then(pl.col("bid_price", "ask_price")))
+    bid, _ = _implied(floats(quoted, "bid_price"), terms, tick_rupees)
+    ask, _ = _implied(floats(quoted, "ask_price"), terms, tick_rupees)
     return strikes.with_columns(
         pl.Series("implied_volatility", volatility, nan_to_null=True),
         _STATUS_NAMES.gather(codes),
-        **sides,
+        pl.Series("implied_volatility_bid", bid, nan_to_null=True),
+        pl.Series("implied_volatility_ask", ask, nan_to_null=True),
     )
 
 
@@ -168,23 +179,17 @@ def _speaking_legs(strikes: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _side_volatility(legs: pl.DataFrame, name: str, tick_rupees: float) -> pl.Series:
-    quoted = legs.select(pl.when(_is_two_sided()).then(name).alias(name))
-    volatility, _ = _implied(legs, floats(quoted, name), tick_rupees)
-    return pl.Series(name, volatility, nan_to_null=True)
-
-
-def _implied(legs: pl.DataFrame, premium: Floats, tick_rupees: float) -> tuple[Floats, Codes]:
-    """Volatility and status code of each out-of-the-money leg at a premium, NaN unless ``OK``."""
-    terms: _Terms = (
-        floats(legs, "forward"),
-        floats(legs, "strike"),
-        floats(legs, "years_to_expiry"),
-        floats(legs, "rate"),
-    )
+def _terms(legs: pl.DataFrame) -> _Terms:
     right = legs["is_call"].cast(pl.Int8).fill_null(UNKNOWN_RIGHT).to_numpy(writable=True)
-    volatility, codes = implied_volatility_of_rows(premium, *terms, right)
-    drop_unidentified(volatility, codes, premium, *terms, 0.5 * tick_rupees)
+    names = ("forward", "strike", "years_to_expiry", "rate")
+    forward, strike, years, rate = (floats(legs, name) for name in names)
+    return _Terms(forward, strike, years, rate, right)
+
+
+def _implied(premium: Floats, terms: _Terms, tick_rupees: float) -> tuple[Floats, Codes]:
+    """Volatility and status code of each out-of-the-money leg at a premium, NaN unless ``OK``."""
+    volatility, codes = implied_volatility_of_rows(premium, *terms)
+    drop_unidentified(volatility, codes, premium, *terms[:4], 0.5 * tick_rupees)
     return volatility, codes
 
 

@@ -307,6 +307,21 @@ def test_weighted_median_halves_the_weight(found: list[tuple[float, float]]) -> 
     assert weights[values > middle].sum() <= half
 
 
+def test_one_huber_step() -> None:
+    """By hand: 100.0, 100.1 and 100.4, equally wide, have the median 100.1 and the MAD 0.1.
+
+    So the third, 0.3 off, gets 1.345·1.4826·0.1/0.3 of a weight.
+    """
+    mids = [(99.0, 21.0, 20.0), (100.0, 20.1, 20.0), (101.0, 19.4, 20.0)]
+    found = agreed(legs_of(around(mids, 0.25)), 100.0)
+    share = 1.345 * 1.4826 * 0.1 / 0.3
+    middle = (100.0 + 100.1 + share * 100.4) / (2.0 + share)
+    assert found["forward"] == pytest.approx(middle, abs=1e-9)
+    assert found["forward_mad_bp"] == pytest.approx(1e4 * 0.1 / middle, rel=1e-9)
+    assert found["forward_low"] == pytest.approx(99.9)
+    assert found["forward_high"] == pytest.approx(100.5)
+
+
 def test_tight_quotes_weigh_more() -> None:
     """The weight is one over the spread squared: two wide quotes do not outweigh a tight one."""
     mids = [
