@@ -224,16 +224,17 @@ def _itm_share() -> pl.Expr:
 
 def _trapped(contracts: pl.DataFrame, spots: Floats) -> Floats:
     """Units by side (put, call) and expiry; NaN where no build-up or no spot is known."""
-    known = contracts.select("expiry_id", "strike", "is_call", "open_interest_change_units").filter(
-        contracts["build_up"].is_not_null()
-    )
-    written = contracts.select(
-        is_written=(pl.col("build_up") == _WRITTEN) & (pl.col("open_interest_change_units") > 0)
-    ).filter(contracts["build_up"].is_not_null())
+    known = contracts.select(
+        "expiry_id",
+        "strike",
+        "is_call",
+        "open_interest_change_units",
+        is_written=pl.col("build_up") == _WRITTEN,
+    ).drop_nulls("is_written")
     owner, is_call = known["expiry_id"].to_numpy(), known["is_call"].to_numpy()
     strike, spot = known["strike"].to_numpy(), spots[owner]
     is_inside = np.where(is_call, strike < spot, strike > spot)
-    counted = is_inside & written["is_written"].to_numpy()
+    counted = is_inside & known["is_written"].to_numpy()
     units = np.where(counted, floats(known, "open_interest_change_units"), 0.0)
     slot = owner + len(spots) * is_call.astype(np.int64)
     total = np.bincount(slot, units, minlength=2 * len(spots)).reshape(2, -1)

@@ -129,7 +129,10 @@ def _side(contracts: pl.DataFrame, placed: pl.DataFrame, *, is_call: bool) -> pl
     row = "call_row" if is_call else "put_row"
     listed = placed.select("expiry_id", "place", row).drop_nulls(row)
     legs = listed.with_columns(contracts[name].gather(listed[row]) for name in _SUMMED)
-    return legs.group_by("expiry_id", "place", maintain_order=True).agg(
+    # Places ascend with the strike, so that each bucket is one run of rows.
+    runs = pl.struct("expiry_id", "place").rle_id()
+    return legs.group_by(runs.alias("run"), maintain_order=True).agg(
+        pl.col("expiry_id", "place").first(),
         pl.lit(is_call).alias("is_call"),
         pl.len().alias("contract_count"),
         *(known_sum(pl.col(name)).alias(name) for name in _SUMMED),

@@ -117,23 +117,26 @@ def test_trapped(book: Book) -> None:
 
 
 def test_by_hand() -> None:
-    """Spot 110: the 100 call, written by 400 while its price fell, is trapped; the 120 call not."""
+    """Spot 110: the 100 call, written by 400 while its price fell, is trapped; no other leg is.
+
+    The 110 legs are written too, but at the money and not in it; the 120 put was bought.
+    """
     book = book_of(
         {
-            "strike": [100.0, 120.0, 120.0],
-            "is_call": [True, True, False],
-            "spot": [110.0] * 3,
-            "last_price": [10.5, 1.0, 9.0],
-            "previous_close_price": [11.0, 2.0, 8.0],
-            "open_interest_units": [1000.0, 500.0, 2500.0],
-            "previous_open_interest_units": [600.0, 100.0, 1000.0],
+            "strike": [100.0, 110.0, 110.0, 120.0, 120.0],
+            "is_call": [True, True, False, True, False],
+            "spot": [110.0] * 5,
+            "last_price": [10.5, 4.0, 4.0, 1.0, 9.0],
+            "previous_close_price": [11.0, 5.0, 5.0, 2.0, 8.0],
+            "open_interest_units": [1000.0, 900.0, 900.0, 500.0, 2500.0],
+            "previous_open_interest_units": [600.0, 0.0, 0.0, 100.0, 1000.0],
         }
     )
     words = worded(book.contracts)
     row = with_held(words, book.strikes, book.expiries).to_dicts()[0]
     assert row["trapped_call_writer_units"] == 400.0
     assert row["trapped_put_writer_units"] == 0.0
-    assert row["itm_open_interest_share"] == 3500 / 4000
+    assert row["itm_open_interest_share"] == 3500 / 5800
     assert row["intrinsic_value_crore"] == pytest.approx((10 * 1000 + 10 * 2500) / 1e7)
 
 
