@@ -13,9 +13,9 @@ from polars.testing import assert_frame_equal
 from market.errors import SchemaMismatch
 from tests.strategies import Option, options
 from transforms import black76
-from transforms.black76 import GREEKS
+from transforms.black76 import CROSS_GREEKS, GREEKS
 from transforms.columns import PRICING
-from transforms.greeks import greeks_at, imply, price
+from transforms.greeks import cross_greeks_at, greeks_at, imply, price, priced
 from transforms.implied_vol import IV_STATUSES
 
 NEEDED = ("premium", "forward", "strike", "years_to_expiry", "rate", "is_call")
@@ -46,11 +46,11 @@ ordinary = options(deviations=4.0).filter(lambda option: option.is_out_of_the_mo
 def test_round_trip(found: list[Option]) -> None:
     """Price to volatility and Greeks and back; other columns and the order stay."""
     frame = frame_of(found)
-    priced = price(frame)
-    assert_frame_equal(priced.select(frame.columns), frame)
-    assert priced.columns == [*frame.columns, *(column.name for column in PRICING)]
-    assert priced["iv_status"].unique().to_list() == ["ok"]
-    for row, option in zip(priced.iter_rows(named=True), found, strict=True):
+    after = price(frame)
+    assert_frame_equal(after.select(frame.columns), frame)
+    assert after.columns == [*frame.columns, *(column.name for column in PRICING)]
+    assert after["iv_status"].unique().to_list() == ["ok"]
+    for row, option in zip(after.iter_rows(named=True), found, strict=True):
         assert row["implied_volatility"] == pytest.approx(option.volatility, rel=1e-10)
         at = option._replace(volatility=row["implied_volatility"])
         near = {"rel": 1e-12, "abs": 0.0}
@@ -79,11 +79,11 @@ def test_holes_give_a_status(name: str, hole: float | None) -> None:
     if name == "rate" and hole in {0.0, -1.0}:
         return
     value = pl.when(pl.int_range(pl.len()) == 0).then(pl.lit(hole)).otherwise(name)
-    priced = price(frame.with_columns(value.alias(name)))
-    assert priced["iv_status"][0] in set(IV_STATUSES) - {"ok"}
-    assert priced["iv_status"][1] == "ok"
+    after = price(frame.with_columns(value.alias(name)))
+    assert after["iv_status"][0] in set(IV_STATUSES) - {"ok"}
+    assert after["iv_status"][1] == "ok"
     for column in ("implied_volatility", *GREEKS):
-        assert priced[column].is_null().to_list() == [True, False]
+        assert after[column].is_null().to_list() == [True, False]
 
 
 @pytest.mark.parametrize("name", NEEDED)
@@ -130,3 +130,81 @@ def test_given_volatility(found: list[Option]) -> None:
     assert_frame_equal(greeks_at(implied), price(frame))
     unknown = greeks_at(implied.with_columns(implied_volatility=pl.lit(None, pl.Float64)))
     assert unknown.select(GREEKS).null_count().row(0) == (len(found),) * len(GREEKS)
+
+
+ORDINARY = Option(100.0, 105.0, 0.1, 0.05, 0.2, True)
+HOLES: dict[str, list[object]] = {
+    "premium": [None, -1.0, math.nan, 0.0, 2.0, 2.0, 2.0, 2.0],
+    "forward": [100.0, 100.0, 100.0, 100.0, None, 100.0, 100.0, 100.0],
+    "strike": [105.0, 105.0, 105.0, 105.0, 105.0, 0.0, 105.0, 105.0],
+    "years_to_expiry": [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.0, 0.1],
+    "rate": [0.05] * 8,
+    "is_call": [True, True, True, True, True, True, True, None],
+}
+
+
+def market(count: int) -> pl.DataFrame:
+    """A chain of ordinary rows with every kind of hole among them."""
+    row = frame_of([ORDINARY]).select(NEEDED)
+    return pl.concat([row] * count + [pl.DataFrame(HOLES, schema=row.schema)] + [row] * count)
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+@pytest.mark.parametrize("count", [0, 1, 5_000])
+def test_expression_is_the_eager_door(engine: str, count: int) -> None:
+    """Lazy and streaming queries give every bit that ``price`` gives, holes and all."""
+    frame = market(count)
+    lazy = frame.lazy().with_columns(priced().struct.unnest())
+    assert_frame_equal(lazy.collect(engine=engine), price(frame), check_exact=True)
+    assert lazy.collect_schema() == price(frame).schema
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+def test_expression_in_a_query(engine: str) -> None:
+    """It stands where expressions stand: after a filter, on other types, and on no rows."""
+    frame = market(50).with_columns(pl.col("forward").cast(pl.Float32))
+    query = frame.lazy().filter(pl.col("premium") > 1.0).select(priced().struct.field(*GREEKS))
+    expected = price(frame.filter(pl.col("premium") > 1.0)).select(GREEKS)
+    assert_frame_equal(query.collect(engine=engine), expected, check_exact=True)
+    nothing = frame.lazy().filter(pl.col("rate") > 1.0).select(priced().struct.unnest())
+    assert nothing.collect(engine=engine).height == 0
+
+
+def test_expression_refuses_text() -> None:
+    """A wrong type is an error there too."""
+    query = market(1).lazy().with_columns(strike=pl.lit("high")).select(priced())
+    with pytest.raises(pl.exceptions.PolarsError, match="strike"):
+        query.collect()
+
+
+def test_frames_keep_their_memory() -> None:
+    """Kernels read the frame's own memory where it can be lent; nobody writes to it."""
+    frame = market(300)
+    before = frame.clone()
+    for door in (price, imply, lambda rows: greeks_at(price(rows))):
+        door(frame)
+    assert_frame_equal(frame, before, check_exact=True)
+
+
+def test_chunks_and_slices() -> None:
+    """How a frame lies in memory does not matter."""
+    frame = market(100)
+    whole = price(frame)
+    chunked = pl.concat([frame[:37], frame[37:60], frame[60:]], rechunk=False)
+    assert_frame_equal(price(chunked), whole, check_exact=True)
+    assert_frame_equal(price(frame[90:120]), whole[90:120], check_exact=True)
+
+
+@pytest.mark.parametrize("name", ["forward", "strike", "years_to_expiry", "rate", "is_call"])
+def test_cross_greeks(name: str) -> None:
+    """Vanna and charm of the kernels by row; null where any input is."""
+    frame = price(frame_of([ORDINARY, ORDINARY]))
+    found = cross_greeks_at(frame)
+    at = ORDINARY._replace(volatility=frame["implied_volatility"][0])
+    vanna, charm = (found[column][0] for column in CROSS_GREEKS)
+    assert vanna == pytest.approx(black76.vanna(*at[:5]) / 100, rel=1e-12)
+    assert charm == pytest.approx(black76.charm(*at) / 365, rel=1e-12)
+    first = pl.int_range(pl.len()) == 0
+    holed = frame.with_columns(pl.when(first).then(None).otherwise(name).alias(name))
+    for column in CROSS_GREEKS:
+        assert cross_greeks_at(holed)[column].is_null().to_list() == [True, False]
