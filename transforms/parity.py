@@ -204,15 +204,25 @@ def _agreeing(pairs: Pairs, tick: float) -> NDArray[np.bool_]:
 @compiled
 def _most_contradicted(pairs: Pairs, tick: float) -> int:
     """The strike with the most weight against it; of equals the one farthest from the median."""
-    forward, half_width, votes = pairs.forward, pairs.half_width, _votes(pairs.spread)
-    away = np.abs(forward - np.median(forward))
+    votes = _votes(pairs.spread)
+    away = np.abs(pairs.forward - np.median(pairs.forward))
     worst, most = 0, -1.0
-    for i in range(len(forward)):
-        is_conflict = np.abs(forward - forward[i]) > half_width + (half_width[i] + tick)
-        against = np.sum(votes * is_conflict)
+    for i in range(len(away)):
+        against = _votes_against(i, pairs.forward, pairs.half_width, votes, tick)
         if against > most or (against == most and away[i] >= away[worst]):
             worst, most = i, against
     return worst
+
+
+@compiled
+def _votes_against(
+    i: int, forward: Floats, half_width: Floats, votes: Floats, tick: float
+) -> float:
+    total = 0.0
+    for j in range(len(forward)):
+        is_conflict = abs(forward[j] - forward[i]) > half_width[j] + (half_width[i] + tick)
+        total += votes[j] if is_conflict else 0.0
+    return total
 
 
 @compiled
