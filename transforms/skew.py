@@ -100,13 +100,12 @@ def shapes(
         NaN for both unless the status, an index into ``SKEW_STATUSES``, is 0.
     """
     call, put = wings
-    no_call, no_put = np.isnan(call), np.isnan(put)
+    no_call, no_put = ~np.isfinite(call), ~np.isfinite(put)
     conditions = [middle_status != _OK, no_call & no_put, no_call, no_put]
     status = np.select(conditions, [middle_status, _NO_WINGS, _NO_CALL, _NO_PUT], _OK)
     is_ok = status == _OK
-    reversal = np.where(is_ok, call - put, np.nan)
-    butterfly = np.where(is_ok, 0.5 * (call + put) - middle, np.nan)
-    return reversal, butterfly, status.astype(np.int8)
+    call, put = (np.where(is_ok, wing, np.nan) for wing in wings)
+    return call - put, 0.5 * (call + put) - middle, status.astype(np.int8)
 
 
 def warm() -> None:

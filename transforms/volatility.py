@@ -75,7 +75,8 @@ def with_volatility_of_expiries(
         rate,
         variance_index.PUBLISHED.settings,
     )
-    move = forward * middle * np.sqrt(np.maximum(years, 0.0))
+    with np.errstate(invalid="ignore", over="ignore"):
+        move = forward * middle * np.sqrt(np.maximum(years, 0.0))
     return expiries.with_columns(
         pl.Series("atm_implied_volatility", middle, nan_to_null=True),
         _ATM_NAMES.gather(status),
@@ -109,8 +110,9 @@ def at_the_forward(
             status[e] = NO_FORWARD
         else:
             a, b = starts[e], starts[e + 1]
-            found[e] = _interpolated(strike[a:b], volatility[a:b], forward[e])
-            status[e] = NO_BRACKET if math.isnan(found[e]) else OK
+            value = _interpolated(strike[a:b], volatility[a:b], forward[e])
+            if 0.0 < value < math.inf:
+                found[e], status[e] = value, OK
     return found, status
 
 
@@ -166,9 +168,10 @@ def _interpolated(strike: Floats, volatility: Floats, forward: float) -> float:
     """√ of the variance at the forward; T is the same everywhere and drops out."""
     low = high = -1
     for i in range(len(strike)):
-        if volatility[i] > 0.0 and strike[i] <= forward:
+        is_known = 0.0 < volatility[i] < math.inf
+        if is_known and strike[i] <= forward:
             low = i
-        if volatility[i] > 0.0 and strike[i] >= forward:
+        if is_known and strike[i] >= forward:
             high = i
             break
     if low < 0 or high < 0:
@@ -182,7 +185,7 @@ def _interpolated(strike: Floats, volatility: Floats, forward: float) -> float:
 def _unbowed(straddle: float, distance: float) -> float:
     """A straddle without what the distance of its strike adds; NaN for a price below parity's."""
     square = straddle * straddle - _CONVEXITY * distance * distance
-    return math.sqrt(square) if straddle > 0.0 and square > 0.0 else math.nan
+    return math.sqrt(square) if straddle > 0.0 and 0.0 < square < math.inf else math.nan
 
 
 def _premiums(contracts: pl.DataFrame, rows: pl.Series) -> Floats:

@@ -14,12 +14,16 @@ from hypothesis import strategies as st
 from tests.transforms.test_realised import bars, walk
 from transforms.columns import TERM
 from transforms.context import DAILY_VOLATILITY, Context
+from transforms.realised import realised_of_symbols
 from transforms.term import (
     FEWEST_HISTORY_DAYS,
     HISTORY_DAYS,
     TERM_STATUSES,
     constant_maturity,
     ranks,
+    ranks_of_symbols,
+    volatilities_at,
+    warm,
     with_term,
 )
 
@@ -213,6 +217,14 @@ def test_without_context() -> None:
     assert found["implied_volatility_30_day"] == pytest.approx(0.2)
     assert found["iv_rank"] is None
     assert found["realised_status"] == "no_bars"
+
+
+def test_warm_compiles_what_is_used() -> None:
+    """No frame makes a kernel compile again, which would take seconds in the live path."""
+    warm()
+    test_everything_of_an_underlying()
+    kernels = (volatilities_at, ranks_of_symbols, realised_of_symbols)
+    assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
 
 
 def test_empty_frames() -> None:

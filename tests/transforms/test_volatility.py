@@ -17,13 +17,14 @@ from transforms import black76
 from transforms.columns import VOLATILITY
 from transforms.layout import lay_out
 from transforms.schemas import QUOTES
-from transforms.skew import SKEW_STATUSES
+from transforms.skew import SKEW_STATUSES, wing_volatilities
 from transforms.tenor import years_between
-from transforms.variance_index import STRIP_STATUSES
+from transforms.variance_index import STRIP_STATUSES, variances_of_expiries
 from transforms.volatility import (
     ATM_STATUSES,
     at_the_forward,
     straddle_prices,
+    warm,
     with_volatility_of_expiries,
 )
 
@@ -213,6 +214,42 @@ def test_every_null_has_its_reason(truth: Truth, name: str) -> None:
         ("model_free_volatility", "model_free_status", "strip_ok"),
     ):
         assert (found[value] is None) == (found[status] != fine)
+
+
+NASTY = st.sampled_from([None, math.nan, math.inf, -math.inf, 0.0, -1.0, 1e-300, 1e300, 0.2, 23e3])
+
+
+@given(st.data(), truths())
+def test_no_input_raises(data: st.DataObject, truth: Truth) -> None:
+    """Whatever stands in a column: finite numbers, no volatility of zero, a reason for a null."""
+    book = lay_out(quotes_of(truth))
+
+    def spoilt(frame: pl.DataFrame, *names: str) -> pl.DataFrame:
+        columns = [
+            pl.Series(name, data.draw(st.lists(NASTY, min_size=n, max_size=n)), dtype=pl.Float64)
+            for name in names
+            for n in (len(frame),)
+        ]
+        return frame.with_columns(columns)
+
+    found = with_volatility_of_expiries(
+        spoilt(book.strikes, "implied_volatility", "call_bid_price", "put_ask_price"),
+        spoilt(book.contracts, "premium"),
+        spoilt(book.expiries, "forward", "years_to_expiry", "rate"),
+    )
+    numbers = found.select(column.name for column in VOLATILITY if column.unit).row(0)
+    assert all(value is None or math.isfinite(value) for value in numbers)
+    assert not {found["atm_implied_volatility"][0], found["model_free_volatility"][0]} & {0.0}
+    assert (found["atm_implied_volatility"][0] is None) == (found["atm_status"][0] != "atm_ok")
+
+
+@given(truths())
+def test_warm_compiles_what_is_used(truth: Truth) -> None:
+    """No frame makes a kernel compile again, which would take seconds in the live path."""
+    warm()
+    analysed(truth)
+    kernels = (at_the_forward, straddle_prices, wing_volatilities, variances_of_expiries)
+    assert [len(kernel.signatures) for kernel in kernels] == [1] * len(kernels)
 
 
 def test_empty_frames() -> None:
