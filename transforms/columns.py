@@ -129,25 +129,29 @@ _GEX_UNIT = "₹ crore per 1 %"
 EXPOSURE = (
     Column("net_gex_crore_per_percent", FLOAT, _GEX_UNIT, "calls +, puts − (naive)"),
     Column("gross_gex_crore_per_percent", FLOAT, _GEX_UNIT, "sum of magnitudes; minus: writers"),
-    Column("flow_gex_crore_per_percent", FLOAT, _GEX_UNIT, "signed by who opened; experimental"),
+    Column(
+        "flow_gex_crore_per_percent", FLOAT, _GEX_UNIT, "taken on since the last snapshot; trial"
+    ),
     Column("sign_agreement", TEXT, "", "whether the conventions agree on the sign"),
     Column("gex_concentration", FLOAT, "0 to 1", "Herfindahl index of strikes' gross exposure"),
     Column("dex_crore", FLOAT, _CRORE, "delta exposure, naive"),
     Column("vanna_exposure_crore_per_vol_point", FLOAT, "₹ crore per 0.01", "naive"),
     Column("charm_exposure_crore_per_day", FLOAT, "₹ crore per calendar day", "naive"),
-    Column("future_equivalent_gross_units", FLOAT, "units", "sum of |delta| × open interest"),
-    Column("future_equivalent_net_units", FLOAT, "units", "sum of delta × open interest"),
+    Column(
+        "future_equivalent_gross_units", FLOAT, "units", "Σ|delta| × open interest, and futures'"
+    ),
+    Column("future_equivalent_net_units", FLOAT, "units", "Σ delta × open interest, and futures'"),
     Column("call_wall", FLOAT, "₹", "strike at or above the forward with most call gamma"),
-    Column("call_wall_share", FLOAT, "0 to 1", "its share of that side"),
+    Column("call_wall_share", FLOAT, "0 to 1", "of call gamma at or above the forward"),
     Column("put_wall", FLOAT, "₹", "strike at or below the forward with most put gamma"),
-    Column("put_wall_share", FLOAT, "0 to 1", "its share of that side"),
+    Column("put_wall_share", FLOAT, "0 to 1", "of put gamma at or below the forward"),
     Column("call_wall_open_interest", FLOAT, "₹", "strike with most call open interest"),
     Column("put_wall_open_interest", FLOAT, "₹", "strike with most put open interest"),
     Column("absolute_gamma_strike", FLOAT, "₹", "strike with most gross gamma exposure"),
     Column("hedge_flow_up_crore", FLOAT, _CRORE, "hedgers trade if spot rises 1 %; − sells"),
     Column("hedge_flow_down_crore", FLOAT, _CRORE, "hedgers trade if spot falls 1 %; − sells"),
     Column("gamma_flip", FLOAT, "₹", "level nearest to spot where net GEX changes sign"),
-    Column("gamma_flips", pl.List(pl.Float64), "₹", "all such levels"),
+    Column("gamma_flips", pl.List(pl.Float64), "₹", "all such levels that were found"),
     Column("gamma_flip_status", TEXT, "", "available, or why it is none or doubtful"),
 )
 
