@@ -9,6 +9,7 @@ volatility surfaces" (2014), for calendar spreads at equal moneyness.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,30 @@ _TERMS = (
 )
 
 
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """All calls or all puts in the order in which they get cheaper, as ``ladders`` wants them.
+
+    Attributes:
+        name: ``call`` or ``put``.
+        rows: of each option its row in ``Ladder.strikes``.
+        x, bid, ask, discount: see ``ladders``.
+        starts: where each expiry's options begin.
+    """
+
+    name: str
+    rows: Rows
+    x: Floats
+    bid: Floats
+    ask: Floats
+    discount: Floats
+    starts: Rows
+
+
 @dataclass(frozen=True, slots=True)
 class Ladder:
     """A chain by strike.
@@ -52,10 +77,12 @@ class Ladder:
             expiry's ``forward``, ``spot``, ``years_to_expiry``, ``discount`` (null once settled),
             the strike's ``implied_volatility_bid`` and ``…_ask``, ``expiry_id``.
         starts: where each expiry's strikes begin, shape (expiries + 1,).
+        sides: the calls and the puts.
     """
 
     strikes: pl.DataFrame
-    starts: NDArray[np.int64]
+    starts: Rows
+    sides: tuple[Side, Side]
 
     @property
     def firsts(self) -> pl.DataFrame:
@@ -89,7 +116,8 @@ def ladder(contracts: pl.DataFrame) -> Ladder:
         pl.col("has_call", "has_put").fill_null(False),
         discount=pl.when(pl.col("years_to_expiry") > 0).then((-growth).exp()),
     )
-    return Ladder(discounted, _starts(discounted))
+    starts = _starts(discounted)
+    return Ladder(discounted, starts, _sides(discounted, starts))
 
 
 def price_bounds(contracts: pl.DataFrame, tick_rupees: float) -> pl.DataFrame:
@@ -117,12 +145,21 @@ def price_bounds(contracts: pl.DataFrame, tick_rupees: float) -> pl.DataFrame:
 
 def monotone_strikes(chain: Ladder, tick_rupees: float) -> pl.DataFrame:
     """Q08: a call bid above the ask of a call with a lower strike; puts the other way round."""
-    return _shape(chain, "Q08", tick_rupees, "is dearer than a better option")
+
+    def conflicts(side: Side) -> ladders.Conflicts:
+        return ladders.monotone_conflicts(side.bid, side.ask, side.starts, _tolerance(tick_rupees))
+
+    return _shape(chain, "Q08", conflicts, "is dearer than a better option")
 
 
 def vertical_spreads(chain: Ladder, tick_rupees: float) -> pl.DataFrame:
     """Q09: a vertical spread sells for more than the discounted distance of its strikes."""
-    return _shape(chain, "Q09", tick_rupees, "is worth more than its width")
+
+    def conflicts(side: Side) -> ladders.Conflicts:
+        terms = (side.x, side.bid, side.ask, side.discount, side.starts)
+        return ladders.vertical_conflicts(*terms, _tolerance(tick_rupees))
+
+    return _shape(chain, "Q09", conflicts, "is worth more than its width")
 
 
 def butterflies(chain: Ladder, tick_rupees: float) -> pl.DataFrame:
@@ -130,7 +167,12 @@ def butterflies(chain: Ladder, tick_rupees: float) -> pl.DataFrame:
 
     Of all pairs of wings the cheapest counts; strikes need not be even.
     """
-    return _shape(chain, "Q10", tick_rupees, "costs more than its wings together")
+
+    def conflicts(side: Side) -> ladders.Conflicts:
+        terms = (side.x, side.bid, side.ask, side.starts)
+        return ladders.butterfly_conflicts(*terms, _tolerance(tick_rupees))
+
+    return _shape(chain, "Q10", conflicts, "costs more than its wings together")
 
 
 def put_call_parity(chain: Ladder, tick_rupees: float) -> pl.DataFrame:
@@ -147,8 +189,7 @@ def put_call_parity(chain: Ladder, tick_rupees: float) -> pl.DataFrame:
         pl.col("low").is_not_null() & pl.col("high").is_not_null() & discount.is_not_null()
     )
     fair = discount * (pl.col("forward") - strike)
-    # The allowance is for a distance of exactly one tick, off by rounding.
-    tolerance = tick_rupees + 1e-9
+    tolerance = _tolerance(tick_rupees)
     misses = (fair < pl.col("low") - tolerance) | (fair > pl.col("high") + tolerance)
     bounded = quoted.with_columns(
         fair=fair,
@@ -184,6 +225,8 @@ def calendar_variance(chain: Ladder) -> pl.DataFrame:
         x, low, high, chain.starts, later, _CALENDAR_TOLERANCE
     )
     rows = np.flatnonzero(excess)
+    if not len(rows):
+        return findings(chain.strikes.clear(), "Q12", WARNING, pl.lit(""))
     names = ("strike", "expiry")
     conflicts = chain.strikes[rows].with_columns(
         pl.Series("variance", low[rows]),
@@ -208,29 +251,33 @@ def calendar_variance(chain: Ladder) -> pl.DataFrame:
     return findings(worst, "Q12", WARNING, detail)
 
 
-def _shape(chain: Ladder, rule: str, tick_rupees: float, what: str) -> pl.DataFrame:
-    found = [_shape_of_side(chain, rule, tick_rupees, what, side) for side in ("call", "put")]
-    return pl.concat(found)
+def _tolerance(tick_rupees: float) -> float:
+    """A tick; and an allowance for a distance of exactly one, off by rounding."""
+    return tick_rupees + 1e-9
 
 
-def _shape_of_side(
-    chain: Ladder, rule: str, tick_rupees: float, what: str, side: str
+def _shape(
+    chain: Ladder, rule: str, conflicts: Callable[[Side], ladders.Conflicts], what: str
 ) -> pl.DataFrame:
-    # Puts get cheaper towards lower strikes: the same ladder, walked down.
-    is_call = side == "call"
-    strikes = chain.strikes if is_call else chain.strikes.reverse()
-    starts = chain.starts if is_call else np.ascontiguousarray(len(strikes) - chain.starts[::-1])
-    conflicts = _conflicts(strikes, starts, rule, side, tick_rupees + 1e-9)
+    return pl.concat(_blamed(chain, side, rule, conflicts(side), what) for side in chain.sides)
+
+
+def _blamed(
+    chain: Ladder, side: Side, rule: str, conflicts: ladders.Conflicts, what: str
+) -> pl.DataFrame:
     row, is_ask, other, count, worst = ladders.blame(*conflicts)
-    places = strikes[row].with_columns(
-        pl.when(pl.Series(is_ask)).then(f"{side}_ask").otherwise(f"{side}_bid").alias("price"),
-        pl.when(pl.Series(is_ask)).then(pl.lit("ask")).otherwise(pl.lit("bid")).alias("which"),
-        pl.Series("other", strikes["strike"][other]),
+    places = chain.strikes[side.rows[row]]
+    if places.is_empty():
+        return findings(places, rule, WARNING, pl.lit(""))
+    told = places.with_columns(
+        pl.Series("which", np.where(is_ask, "ask", "bid")),
+        pl.Series("price", np.where(is_ask, side.ask[row], side.bid[row])),
+        pl.Series("other", chain.strikes["strike"][side.rows[other]]),
         pl.Series("count", count),
         pl.Series("worst", worst),
     )
     detail = words(
-        f"{side} {{}} {{}} contradicts {{}} other quotes, worst by ₹{{}} against strike {{}} "
+        f"{side.name} {{}} {{}} contradicts {{}} other quotes, worst by ₹{{}} against strike {{}} "
         f"(what is sold {what}): stale leg?",
         "which",
         "price",
@@ -238,20 +285,27 @@ def _shape_of_side(
         cents(pl.col("worst")),
         "other",
     )
-    return findings(places, rule, WARNING, detail)
+    return findings(told, rule, WARNING, detail)
 
 
-def _conflicts(
-    strikes: pl.DataFrame, starts: NDArray[np.int64], rule: str, side: str, tolerance: float
-) -> ladders.Conflicts:
-    bid, ask = (floats(strikes, f"{side}_{name}") for name in ("bid", "ask"))
-    x = floats(strikes, "strike") * (1.0 if side == "call" else -1.0)
-    if rule == "Q08":
-        return ladders.monotone_conflicts(bid, ask, starts, tolerance)
-    if rule == "Q09":
-        discount = floats(strikes, "discount")
-        return ladders.vertical_conflicts(x, bid, ask, discount, starts, tolerance)
-    return ladders.butterfly_conflicts(x, bid, ask, starts, tolerance)
+def _sides(strikes: pl.DataFrame, starts: Rows) -> tuple[Side, Side]:
+    """Calls by rising strike; puts get cheaper towards lower ones: the same ladder, walked down."""
+    rows = np.arange(len(strikes))
+    down = np.ascontiguousarray(rows[::-1])
+    calls = _side(strikes, "call", rows, starts)
+    return calls, _side(strikes, "put", down, np.ascontiguousarray(len(rows) - starts[::-1]))
+
+
+def _side(strikes: pl.DataFrame, name: str, rows: Rows, starts: Rows) -> Side:
+    return Side(
+        name=name,
+        rows=rows,
+        x=floats(strikes, "strike")[rows] * (1.0 if name == "call" else -1.0),
+        bid=floats(strikes, f"{name}_bid")[rows],
+        ask=floats(strikes, f"{name}_ask")[rows],
+        discount=floats(strikes, "discount")[rows],
+        starts=starts,
+    )
 
 
 def _missed(bounded: pl.DataFrame, expiries: pl.DataFrame) -> pl.DataFrame:
@@ -292,7 +346,7 @@ def _first_of_each(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter((pl.col("id") != pl.col("id").shift()).fill_null(True))
 
 
-def _starts(strikes: pl.DataFrame) -> NDArray[np.int64]:
+def _starts(strikes: pl.DataFrame) -> Rows:
     owners = strikes["expiry_id"].to_numpy()
     count = int(owners[-1]) + 1 if len(owners) else 0
     return np.searchsorted(owners, np.arange(count + 1)).astype(np.int64)

@@ -17,6 +17,7 @@ from transforms.context import PREVIOUS
 from transforms.quality.arbitrage import Ladder, ladder
 from transforms.quality.feed import FeedHealth, TokenHealth
 from transforms.quality.interest import with_earlier
+from transforms.quality.series import series_of
 
 if TYPE_CHECKING:
     from transforms.chain import Analysis
@@ -74,6 +75,7 @@ class Case:
         contracts, expiries: frames of the analysis, null for NaN.
         chain: the contracts by strike.
         paired: the contracts with what ``beside.previous`` says of them.
+        series: ``series.series_of``, one row per expiry.
         tick_rupees: smallest price step, ₹.
         expected_symbols: every underlying that the snapshot should hold.
         phase: which market the underlyings have.
@@ -84,6 +86,7 @@ class Case:
     expiries: pl.DataFrame
     chain: Ladder
     paired: pl.DataFrame
+    series: pl.DataFrame
     tick_rupees: float
     expected_symbols: Collection[str]
     phase: str
@@ -109,11 +112,13 @@ def case_of(
     """
     contracts = _known(analysis.contracts)
     previous = PREVIOUS.empty() if beside.previous is None else PREVIOUS.conform(beside.previous)
+    paired = with_earlier(contracts, _known(previous))
     return Case(
         contracts=contracts,
         expiries=_known(analysis.expiries),
         chain=ladder(contracts),
-        paired=with_earlier(contracts, _known(previous)),
+        paired=paired,
+        series=series_of(paired),
         tick_rupees=tick_rupees,
         expected_symbols=expected_symbols,
         phase=_phase(contracts, beside),

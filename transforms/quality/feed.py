@@ -85,15 +85,15 @@ class TokenHealth:
     detail: str = ""
 
 
-def snapshot_age(contracts: pl.DataFrame, interval_seconds: float) -> pl.DataFrame:
+def snapshot_age(series: pl.DataFrame, interval_seconds: float) -> pl.DataFrame:
     """Q01: the newest quote of an expiry is older than two intervals; over three is an error.
 
     Ages count to ``as_of``. To be asked while the market is open.
+
+    Args:
+        series: ``series.series_of``.
     """
-    series = contracts.group_by(EXPIRY, maintain_order=True).agg(
-        age=(pl.col("as_of").max() - pl.col("quoted_at").max()).dt.total_milliseconds() / 1000
-    )
-    age = pl.col("age")
+    age = _seconds(pl.col("as_of") - pl.col("quoted_at"))
     severity = _error_if(age > _ERROR_INTERVALS * interval_seconds)
     detail = words("newest quote is {} s old: chain not fetched?", age)
     old = series.filter(age > _WARNING_INTERVALS * interval_seconds)

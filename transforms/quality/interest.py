@@ -11,7 +11,7 @@ import polars as pl
 
 from transforms.quality.findings import ERROR, EXPIRY, WARNING, findings, leg, words
 
-# India's clock is UTC+05:30 all year: days are counted in µs, which is far quicker than by calendar.
+# India's clock is UTC+05:30 all year: days counted in µs are far quicker than dates.
 _IST_OFFSET_US = int(timedelta(hours=5, minutes=30) / timedelta(microseconds=1))
 _DAY_US = int(timedelta(days=1) / timedelta(microseconds=1))
 _IMPOSSIBLE_SHARE = 0.3

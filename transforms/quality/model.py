@@ -54,15 +54,17 @@ def stale_spots(spots: pl.DataFrame) -> pl.DataFrame:
     return findings(_whole_symbols(broken), "Q23", ERROR, detail, has_strike=False)
 
 
-def spot_against_forward(contracts: pl.DataFrame) -> pl.DataFrame:
+def spot_against_forward(series: pl.DataFrame) -> pl.DataFrame:
     """Q23: the spot with carry differs from the nearest expiry's forward by over 0.5 %.
 
     S·e^{rT} against F; later expiries differ by dividends and rates, not by a stale spot. Not to be
     asked while the underlying is in its auction and the spot stands still.
+
+    Args:
+        series: ``series.series_of``.
     """
-    series = contracts.filter(pl.col("years_to_expiry") > 0).group_by(EXPIRY, maintain_order=True)
-    terms = series.agg(pl.col("spot", "forward", "rate", "years_to_expiry").first())
-    nearest = terms.sort(EXPIRY).unique("symbol", keep="first", maintain_order=True)
+    ahead = series.filter(pl.col("years_to_expiry") > 0)
+    nearest = ahead.sort(EXPIRY).unique("symbol", keep="first", maintain_order=True)
     carried = pl.col("spot") * (pl.col("rate") * pl.col("years_to_expiry")).exp()
     off = carried / pl.col("forward") - 1.0
     is_known = (pl.col("spot") > 0) & (pl.col("forward") > 0)

@@ -111,7 +111,7 @@ RULES: tuple[Rule, ...] = (
         _while_trading(
             _with(
                 "interval_seconds",
-                lambda c: feed.snapshot_age(c.contracts, _given(c.beside.interval_seconds)),
+                lambda c: feed.snapshot_age(c.series, _given(c.beside.interval_seconds)),
             )
             + _with(
                 "payloads earlier_payloads",
@@ -240,7 +240,7 @@ RULES: tuple[Rule, ...] = (
         + _with(
             "requested",
             lambda c: series.unrequested_series(
-                c.contracts, series.REQUESTED.conform(_given(c.beside.requested))
+                c.series, series.REQUESTED.conform(_given(c.beside.requested))
             ),
         ),
     ),
@@ -248,7 +248,7 @@ RULES: tuple[Rule, ...] = (
         "Q21",
         "W",
         "lot other than in the dated table; finest strike step other than before",
-        _with("rules", lambda c: series.lot_sizes(c.contracts, _given(c.beside.rules)))
+        _with("rules", lambda c: series.lot_sizes(c.series, _given(c.beside.rules)))
         + _with("previous", lambda c: series.strike_steps(c.paired, _given(c.beside.previous))),
     ),
     Rule(
@@ -256,14 +256,14 @@ RULES: tuple[Rule, ...] = (
         "E until mapped",
         "adjusted strikes; spot moved by the ratio of a split or bonus",
         _always(lambda c: series.adjusted_strikes(c.contracts, c.beside.mapped_symbols))
-        + _with("previous", lambda c: series.split_gaps(c.paired, c.beside.mapped_symbols)),
+        + _with("previous", lambda c: series.split_gaps(c.series, c.beside.mapped_symbols)),
     ),
     Rule(
         "Q23",
         "E",
         "spot over 3 s old, moved as none of its parts, or 0.5 % off the nearest forward",
         _while_trading(
-            _always(lambda c: model.spot_against_forward(c.contracts))
+            _always(lambda c: model.spot_against_forward(c.series))
             + _with(
                 "spots", lambda c: model.stale_spots(model.SPOTS.conform(_given(c.beside.spots)))
             )

@@ -32,6 +32,27 @@ _RATIO_BAND = 0.01
 _OPTION_ID = r"^(?<symbol>.+)-(?<expiry>\d{8})-(?<strike>[0-9.]+)-(?:CE|PE)$"
 
 
+def series_of(paired: pl.DataFrame) -> pl.DataFrame:
+    """One row per expiry: what is the same, or should be, in all of its contracts.
+
+    Args:
+        paired: ``interest.with_earlier``.
+
+    Returns:
+        ``symbol``, ``expiry``; ``as_of``, ``rate``, ``years_to_expiry`` (the first); ``spot``,
+        ``forward``, ``earlier_spot`` (the first known); ``quoted_at`` (the newest);
+        ``least_lot_units``, ``most_lot_units``.
+    """
+    lot = pl.col("lot_size_units")
+    return paired.group_by(EXPIRY, maintain_order=True).agg(
+        pl.col("as_of", "rate", "years_to_expiry").first(),
+        pl.col("spot", "forward", "earlier_spot").drop_nulls().first(),
+        pl.col("quoted_at").max(),
+        least_lot_units=lot.min(),
+        most_lot_units=lot.max(),
+    )
+
+
 def missing_strikes(chain: Ladder) -> pl.DataFrame:
     """Q19: strikes missing inside a chain, or fewer than ten whole ones on a side of the money.
 
@@ -75,13 +96,13 @@ def expired_series(contracts: pl.DataFrame) -> pl.DataFrame:
     return findings(series, "Q20", ERROR, detail, has_strike=False)
 
 
-def unrequested_series(contracts: pl.DataFrame, requested: pl.DataFrame) -> pl.DataFrame:
+def unrequested_series(series: pl.DataFrame, requested: pl.DataFrame) -> pl.DataFrame:
     """Q20: a chain's expiry is not one that was asked for.
 
     Args:
+        series: ``series_of``.
         requested: ``REQUESTED``; symbols that are not in it are not judged.
     """
-    series = contracts.select(EXPIRY).unique(maintain_order=True)
     asked = requested.group_by("symbol").agg(asked=pl.col("expiry").unique().sort())
     wrong = series.join(requested, on=EXPIRY, how="anti", maintain_order="left").join(
         asked, on="symbol", maintain_order="left"
@@ -91,21 +112,23 @@ def unrequested_series(contracts: pl.DataFrame, requested: pl.DataFrame) -> pl.D
     return findings(wrong, "Q20", ERROR, detail, has_strike=False)
 
 
-def lot_sizes(contracts: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Q21: a series' lot differs from the dated table's, or within the series."""
-    lot = pl.col("lot_size_units")
-    series = contracts.group_by(EXPIRY, maintain_order=True).agg(least=lot.min(), most=lot.max())
+def lot_sizes(series: pl.DataFrame, rules: Rules) -> pl.DataFrame:
+    """Q21: a series' lot differs from the dated table's, or within the series.
+
+    Args:
+        series: ``series_of``.
+    """
     tabled = [rules.lot_units(symbol, expiry) for symbol, expiry in series.select(EXPIRY).rows()]
     told = series.with_columns(pl.Series("tabled", tabled, dtype=pl.Int64))
-    is_mixed = pl.col("least") != pl.col("most")
-    is_other = (pl.col("least") != pl.col("tabled")) | (pl.col("most") != pl.col("tabled"))
+    least, most = pl.col("least_lot_units"), pl.col("most_lot_units")
+    is_other = (least != most) | (least != pl.col("tabled")) | (most != pl.col("tabled"))
     detail = words(
         "lots from {} to {} against {} in the dated table: a circular that is no row of it yet?",
-        "least",
-        "most",
+        least,
+        most,
         "tabled",
     )
-    return findings(told.filter(is_mixed | is_other), "Q21", WARNING, detail, has_strike=False)
+    return findings(told.filter(is_other), "Q21", WARNING, detail, has_strike=False)
 
 
 def strike_steps(paired: pl.DataFrame, previous: pl.DataFrame) -> pl.DataFrame:
@@ -148,14 +171,15 @@ def adjusted_strikes(contracts: pl.DataFrame, mapped_symbols: Collection[str]) -
     return findings(series, "Q22", ERROR, detail)
 
 
-def split_gaps(paired: pl.DataFrame, mapped_symbols: Collection[str]) -> pl.DataFrame:
+def split_gaps(series: pl.DataFrame, mapped_symbols: Collection[str]) -> pl.DataFrame:
     """Q22: the spot moved by the ratio of a split, bonus or consolidation since the last snapshot.
 
     Volatility ranks and changes of open interest break there until it is mapped.
+
+    Args:
+        series: ``series_of``.
+        mapped_symbols: as for ``adjusted_strikes``.
     """
-    spots = paired.group_by(EXPIRY, maintain_order=True).agg(
-        pl.col("spot").drop_nulls().first(), pl.col("earlier_spot").drop_nulls().first()
-    )
     ratio = pl.col("spot") / pl.col("earlier_spot")
     is_split = pl.any_horizontal(
         ratio.is_between(r * (1 - _RATIO_BAND), r * (1 + _RATIO_BAND)) for r in _RATIOS
@@ -167,7 +191,7 @@ def split_gaps(paired: pl.DataFrame, mapped_symbols: Collection[str]) -> pl.Data
         "earlier_spot",
         ratio.round(4),
     )
-    return findings(spots.filter(is_open & is_split), "Q22", ERROR, detail, has_strike=False)
+    return findings(series.filter(is_open & is_split), "Q22", ERROR, detail, has_strike=False)
 
 
 def settlement_states(expiries: pl.DataFrame, rules: Rules) -> pl.DataFrame:

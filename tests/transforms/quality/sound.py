@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from tests.strategies import AS_OF, EXPIRIES, RULES, TICK, Option, Truth, quotes_of, truths
 from transforms.context import PREVIOUS
 from transforms.quality import Circumstances
+from transforms.quality.interest import with_earlier
+from transforms.quality.series import series_of
 from transforms.schemas import CONTRACTS, VIOLATIONS
 from transforms.tenor import with_tenor
 
@@ -85,6 +87,12 @@ def expiries_of(contracts: pl.DataFrame) -> pl.DataFrame:
 def previous_of(contracts: pl.DataFrame, age: timedelta = FIVE_MINUTES) -> pl.DataFrame:
     """The same chain one interval earlier."""
     return PREVIOUS.conform(contracts.with_columns(as_of=pl.col("as_of") - age))
+
+
+def series_in(contracts: pl.DataFrame, previous: pl.DataFrame | None = None) -> pl.DataFrame:
+    """One row per expiry of a chain, and of the snapshot before if there is one."""
+    then = PREVIOUS.empty() if previous is None else previous
+    return series_of(with_earlier(contracts, then))
 
 
 def beside(contracts: pl.DataFrame, **known: object) -> Circumstances:

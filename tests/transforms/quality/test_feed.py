@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.strategies import AS_OF
-from tests.transforms.quality.sound import TRUTH, chain_of, told
+from tests.transforms.quality.sound import TRUTH, chain_of, series_in, told
 from transforms.quality import feed
 from transforms.quality.feed import FeedHealth, TokenHealth
 
@@ -21,7 +21,7 @@ def test_snapshot_age(seconds: int, severity: str | None) -> None:
     """Q01: over two intervals of 300 s marks, over three blocks; the newest quote counts."""
     age = pl.duration(seconds=seconds + 60 * pl.int_range(pl.len()))
     old = SOUND.with_columns(quoted_at=pl.col("as_of") - age)
-    found = feed.snapshot_age(old, 300.0)
+    found = feed.snapshot_age(series_in(old), 300.0)
     assert told(found) == ([("Q01", severity, None)] if severity else [])
 
 

@@ -8,7 +8,15 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from tests.transforms.quality.sound import TRUTH, chain_of, later, previous_of, put_in, told
+from tests.transforms.quality.sound import (
+    TRUTH,
+    chain_of,
+    later,
+    previous_of,
+    put_in,
+    series_in,
+    told,
+)
 from tests.transforms.quality.test_arbitrage import NEXT
 from transforms.quality import model
 from transforms.quality.interest import with_earlier
@@ -40,7 +48,7 @@ def test_spot_against_forward(share: float, is_told: bool) -> None:
     row = SOUND.row(0, named=True)
     carried = row["forward"] * (1 + share)
     spot = carried * math.exp(-row["rate"] * row["years_to_expiry"])
-    found = model.spot_against_forward(SOUND.with_columns(spot=pl.lit(spot)))
+    found = model.spot_against_forward(series_in(SOUND.with_columns(spot=pl.lit(spot))))
     assert told(found) == ([("Q23", "E", None)] if is_told else [])
 
 
@@ -48,11 +56,11 @@ def test_only_the_nearest_forward_judges_the_spot() -> None:
     """Q23: later forwards carry dividends; the nearest one that has not settled counts."""
     far = replace(later(TRUTH, NEXT), forward=TRUTH.forward * 0.97)
     two = chain_of(TRUTH, far).contracts
-    assert model.spot_against_forward(two).is_empty()
+    assert model.spot_against_forward(series_in(two)).is_empty()
     settled = two.with_columns(
         years_to_expiry=pl.when(pl.col("expiry") == NEXT).then("years_to_expiry").otherwise(0.0)
     )
-    found = model.spot_against_forward(settled)
+    found = model.spot_against_forward(series_in(settled))
     assert found.select("rule", "expiry").rows() == [("Q23", NEXT)]
     assert "unpriced dividend" in found["detail"][0]
 
@@ -62,7 +70,7 @@ def test_no_spot_no_judgement() -> None:
     for name in ("spot", "forward"):
         for value in (None, 0.0):
             frame = SOUND.with_columns(pl.lit(value, pl.Float64).alias(name))
-            assert model.spot_against_forward(frame).is_empty()
+            assert model.spot_against_forward(series_in(frame)).is_empty()
 
 
 @pytest.mark.parametrize(("value", "count"), [(0.009, 1), (0.01, 0), (3.0, 0), (3.1, 1), (None, 0)])

@@ -9,13 +9,14 @@ import polars as pl
 import pytest
 
 from tests.strategies import AS_OF, EXPIRIES, RULES
-from tests.transforms.quality.sound import TRUTH, chain_of, previous_of, told
+from tests.transforms.quality.sound import TRUTH, chain_of, previous_of, series_in, told
 from transforms.quality import series
 from transforms.quality.arbitrage import ladder
 from transforms.quality.interest import with_earlier
 
 SOUND = chain_of(TRUTH)
 CONTRACTS = SOUND.contracts
+SERIES = series_in(CONTRACTS)
 STRIKE = pl.col("strike")
 IST = timezone(timedelta(hours=5, minutes=30))
 
@@ -23,6 +24,20 @@ IST = timezone(timedelta(hours=5, minutes=30))
 def pair(now: pl.DataFrame, then: pl.DataFrame) -> pl.DataFrame:
     """Two snapshots of a chain, five minutes apart."""
     return with_earlier(now, previous_of(then))
+
+
+def test_a_series_in_one_row() -> None:
+    """What all contracts share, the newest quote, the range of lots, and the spot before."""
+    older = CONTRACTS.with_columns(
+        quoted_at=pl.col("quoted_at") - pl.duration(seconds=pl.int_range(pl.len())),
+        lot_size_units=60 + pl.int_range(pl.len()) % 3,
+        spot=pl.when(pl.int_range(pl.len()) > 0).then("spot"),
+    )
+    row = series_in(older, previous_of(CONTRACTS)).row(0, named=True)
+    assert (row["symbol"], row["expiry"], row["spot"]) == ("NIFTY", TRUTH.expiry, TRUTH.spot)
+    assert row["quoted_at"] == CONTRACTS["quoted_at"][0]
+    assert (row["least_lot_units"], row["most_lot_units"]) == (60, 62)
+    assert row["earlier_spot"] == TRUTH.spot
 
 
 @pytest.mark.parametrize(
@@ -94,12 +109,12 @@ def test_expired_series(seconds: int, count: int) -> None:
 def test_unrequested_series() -> None:
     """Q20: an expiry that was not asked for; symbols that nobody asked for are not judged."""
     asked = pl.DataFrame({"symbol": ["NIFTY"], "expiry": [EXPIRIES[1]]})
-    found = series.unrequested_series(CONTRACTS, asked)
+    found = series.unrequested_series(SERIES, asked)
     assert told(found) == [("Q20", "E", None)]
     assert "asked for 2026-12-01" in found["detail"][0]
     both = pl.concat([asked, asked.with_columns(expiry=pl.lit(TRUTH.expiry))])
-    assert series.unrequested_series(CONTRACTS, both).is_empty()
-    assert series.unrequested_series(CONTRACTS, asked.with_columns(symbol=pl.lit("X"))).is_empty()
+    assert series.unrequested_series(SERIES, both).is_empty()
+    assert series.unrequested_series(SERIES, asked.with_columns(symbol=pl.lit("X"))).is_empty()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +127,7 @@ def test_lot_sizes(symbol: str, lot: int | None, count: int) -> None:
     65 units: NSE/FAOP/70616 of 3 Oct 2025.
     """
     frame = CONTRACTS.with_columns(symbol=pl.lit(symbol), lot_size_units=pl.lit(lot, pl.Int64))
-    assert told(series.lot_sizes(frame, RULES)) == [("Q21", "W", None)] * count
+    assert told(series.lot_sizes(series_in(frame), RULES)) == [("Q21", "W", None)] * count
 
 
 def test_two_lots_in_one_series() -> None:
@@ -120,7 +135,7 @@ def test_two_lots_in_one_series() -> None:
     mixed = CONTRACTS.with_columns(
         symbol=pl.lit("TCS"), lot_size_units=175 + pl.col("is_call").cast(pl.Int64)
     )
-    assert told(series.lot_sizes(mixed, RULES)) == [("Q21", "W", None)]
+    assert told(series.lot_sizes(series_in(mixed), RULES)) == [("Q21", "W", None)]
 
 
 def test_strike_steps() -> None:
@@ -163,7 +178,8 @@ def test_adjusted_strikes(strike: float, is_told: bool) -> None:
 )
 def test_split_gaps(ratio: float, is_told: bool) -> None:
     """Q22: a spot at half, two thirds, five times its last; once mapped, none."""
-    moved = pair(CONTRACTS.with_columns(pl.col("spot") * ratio), CONTRACTS)
+    now = CONTRACTS.with_columns(pl.col("spot") * ratio)
+    moved = series_in(now, previous_of(CONTRACTS))
     assert told(series.split_gaps(moved, ())) == ([("Q22", "E", None)] if is_told else [])
     assert series.split_gaps(moved, ("NIFTY",)).is_empty()
 
