@@ -47,7 +47,7 @@ class Bells:
         terms: shape (7, n): ln(K/F), volatility, years, rate, F/S, and what is held of calls and of
             puts, OI·S/10⁷ in ₹ crore; both 0 where the exposure is not known.
         is_known: whether volatility, forward, spot and any open interest are known.
-        open_interest_units: of both legs; 0 if neither is known.
+        open_interest_units: of both legs; 0 if neither is known, or if the expiry has settled.
         log_strike_over_spot: ln(K/S), NaN if not known.
     """
 
@@ -86,7 +86,9 @@ def bells(strikes: pl.DataFrame) -> Bells:
     is_known = _all_positive(strike, forward, spot, volatility, years) & has_bell
     is_known &= np.isfinite(call) | np.isfinite(put)
     terms = np.where(is_known, rows, _NO_BELL)
-    return Bells(terms, is_known, call_units + put_units, log_strike_over_spot)
+    # What has settled is no longer held, though it is still quoted.
+    held = np.where(years <= 0.0, 0.0, call_units + put_units)
+    return Bells(terms, is_known, held, log_strike_over_spot)
 
 
 def _positive(values: Floats) -> Flags:
@@ -166,12 +168,15 @@ def net_at(move: float, shapes: Floats, first: int, last: int) -> float:
 def symbols(expiries: pl.DataFrame) -> pl.DataFrame:
     """One row per symbol, in the order of the sorted expiries.
 
-    ``symbol``, ``as_of``, ``spot`` (the newest that is known) and ``quoted_at`` (the oldest: a sum
-    over expiries is no newer than its oldest part).
+    ``symbol``, ``as_of``, ``spot`` (the newest that is known) and ``quoted_at`` (the oldest of what
+    has not settled: a sum over expiries is no newer than its oldest part). The expiries need
+    ``years_to_expiry`` too.
     """
     newest = pl.col("spot").sort_by("quoted_at", "expiry").drop_nulls().last()
+    quoted = pl.col("quoted_at")
+    oldest = pl.coalesce(quoted.filter(pl.col("years_to_expiry") > 0).min(), quoted.min())
     return expiries.group_by("symbol", maintain_order=True).agg(
-        pl.col("as_of").first(), newest, pl.col("quoted_at").min()
+        pl.col("as_of").first(), newest, oldest
     )
 
 

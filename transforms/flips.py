@@ -268,7 +268,9 @@ def coverage(
     for i in range(books):
         held = missing = 0.0
         for k in range(book_starts[i], book_starts[i + 1]):
-            low[i], high[i] = min(low[i], log_strikes[k]), max(high[i], log_strikes[k])
+            # NaN fails both comparisons.
+            low[i] = log_strikes[k] if log_strikes[k] < low[i] else low[i]
+            high[i] = log_strikes[k] if log_strikes[k] > high[i] else high[i]
             held += units[k]
             missing += 0.0 if is_known[k] else units[k]
         if held > 0.0:

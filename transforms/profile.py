@@ -226,7 +226,7 @@ def grids(strikes: Bells, book_starts: Positions, years: Floats, ratios: Sequenc
     """
     levels = np.array(ratios, dtype=np.float64)
     values = grid_of_books(
-        (strikes.terms, strikes.is_known), book_starts, np.ascontiguousarray(years), np.log(levels)
+        (strikes.terms, strikes.is_known), book_starts, np.array(years, order="C"), np.log(levels)
     )
     return Grids(levels, years, *values)
 

@@ -18,9 +18,12 @@ from transforms.bells import bells, symbol_starts, symbols
 from transforms.flips import (
     FLIP_STATUSES,
     WRITERS_SHORT,
+    coverage,
     crossings,
     nearest_crossing,
+    search,
     strike_step,
+    warm,
     with_flips,
     without_flips,
 )
@@ -275,6 +278,26 @@ def test_all_expiries_together() -> None:
     at_root = np.array([both["gamma_flip"][0] / 1000.0])
     parts = [gex_at(expiry, at_root).sum() for expiry in (one, second)]
     assert sum(parts) == pytest.approx(0.0, abs=1e-9 * abs(parts[0]))
+
+
+def test_what_has_settled_is_no_longer_held() -> None:
+    """An expiry that is over neither counts as unpriced nor makes its symbol stale."""
+    live = replace(Expiry(even(ONE_FLIP)), day=date(2027, 1, 26))
+    over = [(k, None, 9e6, 9e6) for k, *_ in even(ONE_FLIP)]
+    settled = Expiry(over, years=-0.001, quoted_at=AS_OF - timedelta(hours=1))
+    owners, found, book = prepared(settled, live)
+    both = with_flips(symbols(owners), found, symbol_starts(owners, book))
+    assert both["gamma_flip_status"].to_list() == ["available"]
+    assert both["gamma_flip"][0] == flip_of(live)["gamma_flip"]
+
+
+def test_kernels_are_compiled_once() -> None:
+    """What is warmed is what runs: no call adds a signature of its own."""
+    warm()
+    flip_of(Expiry(even(ONE_FLIP)))
+    strikes, owners = frames()
+    with_flips(owners, bells(strikes), starts(strikes, "expiry_id", 0))
+    assert [len(kernel.signatures) for kernel in (search, coverage)] == [1, 1]
 
 
 def test_every_status_is_declared() -> None:

@@ -19,9 +19,13 @@ from transforms.layout import starts
 from transforms.profile import (
     RATIOS,
     by_symbol,
+    flows_of_books,
+    gex_of_books,
+    grid_of_books,
     grids,
     hedge_flows,
     profiles,
+    warm,
     with_hedge_flows,
 )
 from transforms.schemas import PROFILES
@@ -206,3 +210,16 @@ def test_sums_by_symbol_skip_the_unknown() -> None:
     assert by_symbol(owners, values) == pytest.approx(
         np.array([[3.0, np.nan], [np.nan, 3.0]]), nan_ok=True
     )
+
+
+def test_kernels_are_compiled_once() -> None:
+    """What is warmed is what runs: no call adds a signature of its own."""
+    warm()
+    owners, found, book = prepared(Expiry([(1000.0, 0.2, 5.0, 1.0)]))
+    profiles(owners, found, book)
+    with_hedge_flows(owners, found, symbol_starts(owners, book))
+    years = np.array([[0.1]])
+    years.flags.writeable = False
+    grids(found, book, years, (1.0,))
+    kernels = (gex_of_books, flows_of_books, grid_of_books)
+    assert [len(kernel.signatures) for kernel in kernels] == [1, 1, 1]

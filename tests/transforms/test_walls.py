@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.exposure import CALL_GEX, GROSS_GEX, PUT_GEX
-from transforms.walls import WALLS, by_level, with_walls
+from transforms.walls import WALLS, by_level, walls_of_books, warm, with_walls
 
 NAMES = ("strike", CALL_GEX, PUT_GEX, "call_open_interest_units", "put_open_interest_units")
 Row = tuple[float, float | None, float | None, float | None, float | None]
@@ -130,3 +130,11 @@ def test_expiries_stand_together_by_level() -> None:
     assert (owner["call_wall"], owner["put_wall"]) == (105.0, 95.0)
     assert owner["absolute_gamma_strike"] == 105.0
     assert owner["call_wall_share"] == pytest.approx(7 / 12)
+
+
+def test_kernels_are_compiled_once() -> None:
+    """What is warmed is what runs: no call adds a signature of its own."""
+    warm()
+    walls_of(CHAIN, 100.0)
+    walls_of([], None)
+    assert len(walls_of_books.signatures) == 1
