@@ -86,9 +86,16 @@ def _measured(kinds: Sequence[str]) -> dict[str, dict[int, list[float]]]:
     return taken
 
 
+def _told(kinds: Sequence[str]) -> dict[str, object]:
+    try:
+        return {"milliseconds": _measured(kinds)}
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
 if __name__ == "__main__":
     mouth = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     pin()
-    mouth.write(json.dumps({"milliseconds": _measured(sys.argv[1:])}) + "\n")
+    mouth.write(json.dumps(_told(sys.argv[1:])) + "\n")
     mouth.flush()

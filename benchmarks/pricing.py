@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from rich.console import Console
@@ -26,7 +25,9 @@ from benchmarks.report import Metric, against, within
 
 ROUNDS = 11
 CHAIN_ROWS = 200
-CHAIN_CALLS = 25
+ASKED_SECONDS = 0.1
+MOST_CALLS = 51
+"""A round takes the median of so many calls that they last about that long."""
 SCALAR_EVERY = 50
 """A package of scalar functions is timed on one row in so many; per row it costs the same."""
 
@@ -68,7 +69,7 @@ def run(rows: int | None = None) -> tuple[Mapping[str, Metric], Mapping[str, obj
         workers, missing = _start(stack)
         results = {n: Result(w.hello["greeks"]) for n, w in workers.items()}
         for measured in sets:
-            measured.frame.write_ipc(folder / measured.name)
+            measured.frame.write_parquet(folder / measured.name)
         for name, worker in workers.items():
             _judge(worker, results[name], sets, folder)
         _race(workers, results, folder)
@@ -160,7 +161,7 @@ def _judge(worker: Alone, result: Result, sets: Sequence[Measured], folder: Path
         if "error" in told:
             result.error = told["error"]
             return
-        solved = pl.read_ipc(answers)
+        solved = pl.read_parquet(answers)
         result.accuracy[measured.name] = judge(measured, solved)
     told = worker.ask(act="nasty")
     result.wrong, result.error = told.get("wrong", ()), told.get("error")
@@ -174,35 +175,54 @@ def _race(workers: Mapping[str, Alone], results: Mapping[str, Result], folder: P
         CHAIN: universe.chain(CHAIN_ROWS).select(universe.TERMS),
     }
     for name, frame in frames.items():
-        frame.write_ipc(folder / name)
-    runners = [(n, w) for n, w in workers.items() if results[n].error is None]
+        frame.write_parquet(folder / name)
+    runners = [
+        _Runner(name, worker, "part" if worker.hello["is_scalar"] else "whole")
+        for name, worker in workers.items()
+        if results[name].error is None
+    ]
     screen = Console(stderr=True)
     for number in range(-1, ROUNDS):
-        screen.print(f"round {max(number, 0)} of {ROUNDS - 1}", highlight=False)
-        for name, worker in _turned(runners, number):
-            part = "part" if worker.hello["is_scalar"] else "whole"
-            for door in worker.hello["doors"]:
-                calls = 1 if worker.hello["is_scalar"] else CHAIN_CALLS
-                times = {
-                    (MARKET, door): _per_row(worker, folder / part, door, len(frames[part]), 1),
-                    (CHAIN, door): _per_row(worker, folder / CHAIN, door, CHAIN_ROWS, calls),
-                }
+        screen.print(f"round {number + 1} of {ROUNDS}", highlight=False)
+        for runner in _turned(runners, number):
+            for key, taken in runner.round(frames, folder).items():
                 if number >= 0:  # the first round only warms up
-                    for key, taken in times.items():
-                        results[name].seconds.setdefault(key, []).append(taken)
+                    results[runner.name].seconds.setdefault(key, []).append(taken)
 
 
-def _turned(runners: Sequence[Any], number: int) -> Sequence[Any]:
+@dataclass(slots=True)
+class _Runner:
+    """A contender in the race; asks for more calls at once the quicker it was before."""
+
+    name: str
+    worker: Alone
+    market: str
+    calls: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def round(
+        self, frames: Mapping[str, pl.DataFrame], folder: Path
+    ) -> dict[tuple[str, str], float]:
+        """Seconds a row of each frame and door."""
+        return {
+            (kind, door): self._per_row(folder / file, door, len(frames[file]))
+            for door in self.worker.hello["doors"]
+            for kind, file in ((MARKET, self.market), (CHAIN, CHAIN))
+        }
+
+    def _per_row(self, path: Path, door: str, rows: int) -> float:
+        calls = self.calls.get((path.name, door), 1)
+        told = self.worker.ask(act="time", path=str(path), door=door, calls=calls)
+        if "error" in told:
+            raise SystemExit(f"{self.name} stopped in the race: {told['error']}")
+        wanted = round(ASKED_SECONDS / max(told["seconds"], 1e-6))
+        self.calls[path.name, door] = min(max(wanted, 1), MOST_CALLS)
+        return float(told["seconds"]) / rows
+
+
+def _turned(runners: Sequence[_Runner], number: int) -> Sequence[_Runner]:
     """Another one begins in each round."""
     first = number % len(runners)
     return [*runners[first:], *runners[:first]]
-
-
-def _per_row(worker: Alone, path: Path, door: str, rows: int, calls: int) -> float:
-    told = worker.ask(act="time", path=str(path), door=door, calls=calls)
-    if "error" in told:
-        raise SystemExit(f"a contender stopped in the race: {told['error']}")
-    return float(told["seconds"]) / rows
 
 
 def _details(
@@ -222,7 +242,7 @@ def _about(result: Result) -> dict[str, object]:
         "iv_greeks_ns": result.median_ns(MARKET, "price"),
         "chain_200_rows_ms": _in_ms(result.median_ns(CHAIN, "price")),
         "greeks": result.greek_count,
-        "nasty_ok": len(nasty.CASES) - len(result.wrong),
+        "nasty_ok": None if result.error else len(nasty.CASES) - len(result.wrong),
         "nasty_wrong": list(result.wrong),
         "accuracy": result.accuracy,
         "error": result.error,
