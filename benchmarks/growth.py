@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import time as wall_time
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def _measured(kinds: Sequence[str]) -> dict[str, dict[int, list[float]]]:
     taken: dict[str, dict[int, list[float]]] = {k: {n: [] for n in SIZES} for k in kinds}
     for number in range(-1, ROUNDS):
         for kind in kinds:
-            options = {PROFILES: True} if kind == "profiles" else {}
+            options: dict[str, Any] = {PROFILES: True} if kind == "profiles" else {}
             for size, quotes in frames.items():
                 began = time.perf_counter()
                 chain.analyse(quotes, as_of, rules, **options)

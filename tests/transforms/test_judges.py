@@ -113,7 +113,7 @@ def test_greeks_agree(judge: object, option: Option) -> None:
     assume(option.is_out_of_the_money)
     row = greeks.price(_frame(option)).row(0, named=True)
     theirs = judge(row, row["implied_volatility"])  # type: ignore[operator]
-    # QuantLib's N(d) has an absolute error, and its value is a difference of terms as large as F, K.
+    # QuantLib's N(d) has an absolute error; its value is a difference of terms as large as F, K.
     rounding = 1e-14 * max(option.forward, option.strike)
     value_slack = LOOSE * row["premium"] + rounding
     slack = {
