@@ -16,7 +16,6 @@ from transforms import black76
 from transforms.parity import (
     OLDEST_QUOTE_SECONDS,
     VALUES,
-    Floats,
     Legs,
     Terms,
     parity_of_expiries,
@@ -323,14 +322,26 @@ def test_one_huber_step() -> None:
 
 
 def test_tight_quotes_weigh_more() -> None:
-    """The weight is one over the spread squared: two wide quotes do not outweigh a tight one."""
-    mids = [
-        (k, c + off, p) for (k, c, p), off in zip(chain(24_000.0, 0.2, 3), (0, 8, 9), strict=True)
-    ]
-    rows = [*around(mids[:1], 0.5), *around(mids[1:], 5.0)]
-    legs = legs_of(rows)
-    widths: Floats = legs.call_ask - legs.call_bid
-    assert widths.tolist() == pytest.approx([1.0, 10.0, 10.0])
-    found = agreed(legs, 24_000.0)
-    assert found["forward_count"] == 3
-    assert found["forward"] == pytest.approx(24_000.0, abs=1.0)
+    """By hand: the weight is one over the square of the spread, for the median and for the mean.
+
+    Forwards 100.0, 100.1 and 100.2; the latter two half as wide again, so that together they weigh
+    8/9 of the first and the median is 100.0.
+    """
+    mids = [(99.0, 21.0, 20.0), (100.0, 20.1, 20.0), (101.0, 19.2, 20.0)]
+    found = agreed(legs_of([*around(mids[:1], 0.2), *around(mids[1:], 0.3)]), 100.0)
+    weight = 1.0 / 1.5**2
+    damped = weight * 1.345 * 1.4826 * 0.1 / 0.2
+    middle = (100.0 + weight * 100.1 + damped * 100.2) / (1.0 + weight + damped)
+    assert found["forward"] == pytest.approx(middle, abs=1e-9)
+    assert found["forward_mad_bp"] == pytest.approx(1e4 * 0.1 / middle, rel=1e-9)
+
+
+def test_one_very_tight_strike_cannot_outvote_the_rest() -> None:
+    """However narrow its quotes, a strike that contradicts all others is the one to go."""
+    mids = chain(24_000.0, 0.2, 5)
+    rows = around(mids, 0.2)
+    k, call, put = mids[3]
+    rows[3] = around([(k, call + 30.0, put)], 0.001)[0]
+    found = agreed(legs_of(rows), 24_000.0)
+    assert (found["forward_count"], found["dropped_count"]) == (4, 1)
+    assert found["forward"] == pytest.approx(24_000.0, abs=1e-6)
