@@ -1,8 +1,10 @@
-"""Implied volatility of one option from its discounted premium, compiled.
+"""Implied volatility of options from their discounted premiums, compiled.
 
-A bracketed Halley iteration on the out-of-the-money time value: it cannot leave the bracket, ends
-by step size, and answers with a status instead of a number when there is no answer. Which premium
-is fit to be implied from is decided in ``smile``; frames belong in ``greeks``.
+Over rows, the tiles of ``tiles`` answer nearly all; what lies outside their domain is left to the
+scalar solver here: a bracketed Halley iteration on the out-of-the-money time value, which cannot
+leave the bracket, ends by step size, and answers with a status instead of a number when there is no
+answer. Which premium is fit to be implied from is decided in ``smile``; frames belong in
+``greeks``.
 
 The equation b(x, s) = β (``black76.time_value``) is solved for s = σ√T in one of two forms, each
 nearly straight over its half and thus good for a few steps:
@@ -29,6 +31,7 @@ from transforms.black76 import (
     time_value,
     value_over_vega,
 )
+from transforms.elementary import EXPM1_HIGHEST, EXPM1_LOWEST, expm1_rest
 from transforms.kernel import compiled
 from transforms.tenor import SETTLING_YEARS
 
@@ -120,28 +123,62 @@ def total_volatility(x: float, beta: float) -> float:
 
 @compiled
 def _undiscounted_time_value(
-    premium: float, forward: float, strike: float, log_growth: float, is_call: bool
+    premium: float, forward: float, strike: float, rate: float, years: float, is_call: bool
 ) -> tuple[float, float]:
     """Premium·exp(rT) less intrinsic value, and a bound of its rounding error; both ₹.
 
     In the money the two nearly cancel, so the intrinsic value is first taken off the premium, both
-    with their rounding errors carried along, and the interest added after.
+    with their rounding errors carried along, and the interest added after, with its own.
     """
     near, far = (forward, strike) if is_call else (strike, forward)
     if near <= far:
-        return premium * math.exp(log_growth), 0.0
-    gap, gap_error = _difference(near, far)
-    excess, excess_error = _difference(premium, gap)
-    interest = premium * math.expm1(log_growth)
-    return excess + (interest + (excess_error - gap_error)), 2.0 * _EPSILON * abs(interest)
+        return premium * math.exp(rate * years), 0.0
+    gap, gap_error = _sum(near, -far)
+    excess, excess_error = _sum(premium, -gap)
+    interest, interest_error, noise = _interest(premium, rate, years)
+    return (excess + interest) + (interest_error + excess_error - gap_error), noise
 
 
 @compiled
-def _difference(a: float, b: float) -> tuple[float, float]:
-    """a − b and what rounding took from it (D. Knuth, TAOCP vol. 2, 4.2.2)."""
-    difference = a - b
-    back = difference - a
-    return difference, (a - (difference - back)) - (b + back)
+def _interest(premium: float, rate: float, years: float) -> tuple[float, float, float]:
+    """Premium·(exp(rT) − 1): rounded, what rounding took from it, and a bound of what is unknown.
+
+    exp(x) − 1 = x + x²·P(x), whose second part alone is not exact: it is small when x is.
+    """
+    log_growth, log_growth_error = _product(rate, years)
+    if not EXPM1_LOWEST < log_growth < EXPM1_HIGHEST:
+        interest = premium * math.expm1(log_growth)
+        return interest, 0.0, 2.0 * _EPSILON * abs(interest)
+    rest = expm1_rest(log_growth)
+    growth, growth_error = _sum(log_growth, rest)
+    growth_error += log_growth_error * (1.0 + growth)
+    interest, interest_error = _product(premium, growth)
+    return interest, interest_error + premium * growth_error, 2.0 * _EPSILON * premium * rest
+
+
+@compiled
+def _sum(a: float, b: float) -> tuple[float, float]:
+    """a + b and what rounding took from it (D. Knuth, TAOCP vol. 2, 4.2.2)."""
+    total = a + b
+    back = total - a
+    return total, (a - (total - back)) + (b - back)
+
+
+@compiled
+def _product(a: float, b: float) -> tuple[float, float]:
+    """a·b and what rounding took from it (T. J. Dekker, Numerische Mathematik 18, 1971)."""
+    product = a * b
+    a_high, b_high = _high_half(a), _high_half(b)
+    a_low, b_low = a - a_high, b - b_high
+    cross = (a_high * b_high - product) + a_high * b_low + a_low * b_high
+    return product, cross + a_low * b_low
+
+
+@compiled
+def _high_half(a: float) -> float:
+    """The upper 26 bits of a number below 1e300."""
+    shifted = 134_217_729.0 * a
+    return shifted - (shifted - a)
 
 
 @compiled
@@ -157,10 +194,12 @@ def implied_volatility(
         rate: continuous, per year.
         right: 1 call, 0 put, ``UNKNOWN_RIGHT`` if not known.
 
-    The volatility is NaN unless the status is ``ok``. No input raises.
+    The volatility is NaN unless the status is ``ok``. No input raises. A premium
+    by a last digit over intrinsic value is taken at its word: what is unknown of the interest is
+    less than half a unit of that digit. Whether it tells anything is decided in ``smile``.
     """
     usable = 0.0 < forward < math.inf and 0.0 < strike < math.inf and math.isfinite(rate)
-    if not usable or right < 0 or not math.isfinite(years):
+    if not usable or right not in (0, 1) or not math.isfinite(years):
         return math.nan, INVALID
     if years < SETTLING_YEARS:
         return math.nan, SETTLING
@@ -168,7 +207,7 @@ def implied_volatility(
         return math.nan, NO_PRICE
     if premium < 0.0 or math.isinf(premium):
         return math.nan, INVALID
-    value, noise = _undiscounted_time_value(premium, forward, strike, rate * years, right == 1)
+    value, noise = _undiscounted_time_value(premium, forward, strike, rate, years, right == 1)
     return _from_time_value(value, noise, forward, strike, years)
 
 
@@ -179,7 +218,7 @@ def _from_time_value(
     if value < -noise:
         return math.nan, BELOW_INTRINSIC
     beta = value / math.sqrt(forward) / math.sqrt(strike)
-    if value <= noise or beta <= 0.0:
+    if beta <= 0.0:
         return math.nan, NO_VEGA
     x = abs(moneyness(forward, strike))
     if not beta * math.exp(0.5 * x) < 1.0 - _EPSILON:

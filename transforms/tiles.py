@@ -54,7 +54,8 @@ VANNA, CHARM = DELTA, GAMMA
 _LOG, _TOTAL, _DISCOUNT, _BETA, _FAST, _RESIDUAL = (np.uint64(i * ROWS) for i in range(12, 18))
 
 _INVERSE_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
-_EPSILON = float(np.finfo(np.float64).eps)
+# Rounding in the interest, relative; below it the scalar code, which rounds less, decides.
+_NOISE = 2.0 * float(np.finfo(np.float64).eps)
 _SMALLEST, _LARGEST = 1e-150, 1e150
 _NARROWEST, _WIDEST = 1e-7, 1.05
 # η of z = 9.2, where the rational guess ends.
@@ -196,7 +197,7 @@ def guess(tile: Tile) -> np.uint64:
         x = log_ratio(forward, strike)
         s, eta = _guess(abs(x), beta, abs(forward - strike) * over_root)
         fast = _are_terms_fast(forward, strike, years, log_growth) & (years >= SETTLING_YEARS)
-        fast &= (abs(side) == 1.0) & (beta > 1e-290) & (value > 2.0 * _EPSILON * abs(interest))
+        fast &= (abs(side) == 1.0) & (beta > 1e-290) & (value > _NOISE * abs(interest))
         fast &= (eta >= _DEEPEST_ETA) & (s > _NARROWEST) & (s < _WIDEST)
         wide += np.uint64(fast & (s >= SHORT_DIFFERENCE_TO))
         tile[j + _LOG] = x

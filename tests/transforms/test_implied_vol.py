@@ -6,6 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from tests.exact_black76 import exact_value, exact_volatility, relative_error
 from tests.reference_black76 import precise_price
 from tests.strategies import Option, options
-from transforms import black76
+from transforms import black76, implied_vol
 from transforms.implied_vol import (
     IV_STATUSES,
     OK,
@@ -108,6 +109,23 @@ def test_exact_in_the_money() -> None:
     kept = [i for i, limit in enumerate(limits) if limit < 2.5e-14]
     assert len(kept) > 150
     assert max(errors([premiums[i] for i in kept], [found[i] for i in kept])) <= 1e-14
+
+
+def test_ill_conditioned_in_the_money() -> None:
+    """Deep in the money: within 16 times what half a unit of the premium leaves, or no number.
+
+    A number exactly where the stored doubles have a root, though the time value is a last digit.
+    """
+    found = [o._replace(is_call=not o.is_call) for o in drawn(250, 1.5, 8.0, seed=5)]
+    premiums = [float(exact_value(option)) for option in found]
+    for premium, option in zip(premiums, found, strict=True):
+        root = exact_volatility(premium, option)
+        volatility, status = solve(premium, *option[:4], int(option.is_call))
+        assert (status == "ok") == (root is not None), option
+        if root is not None:
+            vega = black76.vega(*option[:4], float(root))
+            attainable = 0.5 * math.ulp(premium) / max(vega * float(root), 1e-300)
+            assert relative_error(volatility, root) <= 1e-14 + 16 * attainable, option
 
 
 def test_exact_on_ticks() -> None:
@@ -230,6 +248,7 @@ NASTY = [
     (5.0, 100.0, 100.0, 0.1, INF, 1, "invalid"),
     (5.0, 100.0, 100.0, 0.1, -INF, 1, "invalid"),
     (5.0, 100.0, 100.0, 0.1, 0.05, -1, "invalid"),
+    (5.0, 100.0, 100.0, 0.1, 0.05, 2, "invalid"),
     (5.0, 100.0, 100.0, 0.1, 1e6, 1, "above_bound"),
     (5e-324, 100.0, 100.0, 0.1, 0.05, 1, "no_vega"),
     (1e-300, 100.0, 120.0, 0.1, 0.05, 1, "ok"),
@@ -279,6 +298,17 @@ def test_no_float_raises(terms: tuple[float, ...], right: int) -> None:
     """Whatever the floats: a finite positive volatility with ``ok``, else NaN with a reason."""
     volatility, status = solve(*terms, right)
     assert (0.0 < volatility < INF) if status == "ok" else math.isnan(volatility)
+
+
+@given(st.floats(-1e120, 1e120), st.floats(-1e120, 1e120))
+def test_sums_and_products_keep_what_rounding_took(a: float, b: float) -> None:
+    """The result and its error are the exact sum or product."""
+    total, left = implied_vol._sum(a, b)
+    assert Fraction(total) + Fraction(left) == Fraction(a) + Fraction(b)
+    product, left = implied_vol._product(a, b)
+    # Below the normal numbers an error has no digits left to stand in.
+    slack = Fraction(2) ** -1000
+    assert abs(Fraction(product) + Fraction(left) - Fraction(a) * Fraction(b)) <= slack
 
 
 @pytest.mark.parametrize("is_writable", [True, False])
