@@ -125,7 +125,7 @@ def view_of(contracts: pl.DataFrame, rules: Rules) -> ChainView:
         nearest_expiry=whole.underlyings["nearest_expiry"][0],
         spot=float(newest["spot"][0]) if len(newest) else float("nan"),
         spot_at_ms=float(_ms(newest["quoted_at"])[0]) if len(newest) else float("nan"),
-        mark=ChainMark(rows),
+        mark=ChainMark(rows, rules),
     )
 
 

@@ -53,7 +53,8 @@ class Schema:
         if missing:
             raise SchemaMismatch(f"frame {self.name} lacks columns {missing}")
         try:
-            cast = frame.select(pl.col(c.name).cast(c.dtype) for c in self.columns)
+            # Series by series: a query's plan costs more than all of a small frame's casts.
+            cast = pl.DataFrame([_cast(frame.get_column(c.name), c.dtype) for c in self.columns])
         except pl.exceptions.PolarsError as error:
             raise SchemaMismatch(f"frame {self.name}: {error}") from error
         required = [c.name for c in self.columns if c.is_required]
@@ -61,6 +62,10 @@ class Schema:
         if nulls:
             raise SchemaMismatch(f"frame {self.name} has nulls in required columns {nulls}")
         return cast
+
+
+def _cast(column: pl.Series, dtype: pl.DataType | type[pl.DataType]) -> pl.Series:
+    return column if column.dtype == dtype else column.cast(dtype)
 
 
 TEXT, FLOAT, INT = pl.String, pl.Float64, pl.Int64

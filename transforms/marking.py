@@ -1,9 +1,10 @@
 """Re-mark a priced chain to a new spot and instant, between snapshots and without frames.
 
 Sticky strike: each strike keeps the volatility of the snapshot; each forward keeps its ratio to
-spot (domain rule: F = S·(F/S) of the snapshot); time runs on. Open interest stays the snapshot's
-unless a newer one is handed in. A snapshot itself is analysed in ``chain``, and at its own spot
-and instant both give the same numbers.
+spot until the settlement's averaging begins; time runs on (``clocks``). Open interest stays the
+snapshot's unless a newer one is handed in. A snapshot itself is analysed in ``chain``, and at its
+own spot and instant both give the same numbers. Exposures alone are read faster from a
+``level_grid``.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from market.rules import Rules
 from transforms.black76 import greeks_of_rows
+from transforms.clocks import Clocks
 from transforms.exposure import ONE_PERCENT, RUPEES_PER_CRORE
-from transforms.tenor import SETTLING_YEARS, years_between
+from transforms.layout import floats
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -59,21 +62,21 @@ class ChainMark:
         expiries: the order of per-expiry arrays.
     """
 
-    def __init__(self, contracts: pl.DataFrame) -> None:
-        """Take a ``schemas.CONTRACTS`` frame of one symbol."""
+    def __init__(self, contracts: pl.DataFrame, rules: Rules) -> None:
+        """Take a ``schemas.CONTRACTS`` frame of one symbol and the rules that it settles by."""
         rows = contracts.sort("expiry", "strike", "is_call")
         groups = rows.group_by("expiry", maintain_order=True).first()
         strikes = rows.select("expiry", "strike").unique(maintain_order=True)
         self.contract_ids: tuple[str, ...] = tuple(rows["contract_id"])
         self.strikes: tuple[tuple[date, float], ...] = tuple(strikes.iter_rows())
         self.expiries: tuple[date, ...] = tuple(groups["expiry"])
-        self._settlements: tuple[datetime, ...] = tuple(groups["settlement_at"])
-        self._carry = _array(groups, "forward") / _array(groups, "spot")
+        self._clocks = Clocks(groups, rules)
+        self._forward, self._spot = floats(groups, "forward"), floats(groups, "spot")
         self._expiry_of = _positions(rows, groups.select("expiry"))
         self._strike_of = _positions(rows, strikes)
-        self._strike, self._rate = _array(rows, "strike"), _array(rows, "rate")
-        self._volatility = _array(rows, "implied_volatility")
-        self._open_interest = _array(rows, "open_interest_units")
+        self._strike, self._rate = floats(rows, "strike"), floats(rows, "rate")
+        self._volatility = floats(rows, "implied_volatility")
+        self._open_interest = floats(rows, "open_interest_units")
         self._is_call = rows["is_call"].to_numpy(writable=True)
 
     def at(self, spot: float, as_of: datetime, open_interest: Floats | None = None) -> Marked:
@@ -82,9 +85,9 @@ class ChainMark:
         Args:
             open_interest: units, in the order of ``contract_ids``; the snapshot's if not given.
         """
-        years = np.array([years_between(as_of, at) for at in self._settlements])
-        forward = np.where(years < SETTLING_YEARS, np.nan, spot * self._carry)
-        greeks = self._greeks(forward, years)
+        now = self._clocks.at(as_of)
+        forward = self._clocks.forwards(self._forward, self._spot, spot, now)
+        greeks = self._greeks(forward, now.years, now.volatility_ratio)
         held = self._open_interest if open_interest is None else open_interest
         sign = np.where(self._is_call, 1.0, -1.0)
         gex = sign * (greeks[1] * held * spot**2 * ONE_PERCENT) / RUPEES_PER_CRORE
@@ -97,26 +100,21 @@ class ChainMark:
             call_gex=_known_sums(np.where(self._is_call, gex, np.nan), by_strike, strike_count),
             put_gex=_known_sums(np.where(self._is_call, np.nan, gex), by_strike, strike_count),
             net_gex=_known_sums(gex, by_strike, strike_count),
-            forward=spot * self._carry,
-            years_to_expiry=years,
+            forward=forward,
+            years_to_expiry=now.years,
             expiry_net_gex=_known_sums(gex, self._expiry_of, len(self.expiries)),
             total_net_gex=float(_known_sums(gex, np.zeros_like(self._expiry_of), 1)[0]),
         )
 
-    def _greeks(self, forward: Floats, years: Floats) -> Floats:
+    def _greeks(self, forward: Floats, years: Floats, volatility_ratio: Floats) -> Floats:
         return greeks_of_rows(
             forward[self._expiry_of],
             self._strike,
             years[self._expiry_of],
             self._rate,
-            self._volatility,
+            self._volatility * volatility_ratio[self._expiry_of],
             self._is_call,
         )
-
-
-def _array(frame: pl.DataFrame, name: str) -> Floats:
-    # Polars lends read-only memory where it can, for which the kernels would compile once more.
-    return frame[name].cast(pl.Float64).to_numpy(writable=True)
 
 
 def _positions(rows: pl.DataFrame, among: pl.DataFrame) -> Positions:

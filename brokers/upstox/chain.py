@@ -57,9 +57,7 @@ def read_chain(payload: ChainPayload, listed: Sequence[Instrument]) -> pl.DataFr
         raise MalformedResponse(
             f"option chain of {payload.symbol} for {payload.expiry}: {found}"
         ) from error
-    return QUOTES.conform(pl.DataFrame(rows, schema=QUOTES.polars)).sort(
-        ["strike", "is_call"], descending=[False, True]
-    )
+    return QUOTES.conform(pl.DataFrame(rows, schema=QUOTES.polars)).sort("strike", "is_call")
 
 
 def _rows(payload: ChainPayload) -> list[_Json]:

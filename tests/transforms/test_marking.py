@@ -42,7 +42,7 @@ def test_equals_the_analysis(quotes: pl.DataFrame) -> None:
     # A symbol has one spot at an instant: the strategy draws one for each expiry.
     own = quotes.filter(symbol=symbol, expiry=quotes["expiry"][0])
     analysis = analyse(own, AS_OF, RULES)
-    mark = ChainMark(analysis.contracts)
+    mark = ChainMark(analysis.contracts, RULES)
     marked = mark.at(own["spot"][0], AS_OF)
     assert mark.contract_ids == tuple(analysis.contracts["contract_id"])
     for name in PER_CONTRACT:
@@ -61,7 +61,7 @@ def test_equals_the_analysis(quotes: pl.DataFrame) -> None:
 
 def test_two_expiries() -> None:
     """Expiries keep their own forward and sum to the total."""
-    mark = ChainMark(ANALYSIS.contracts)
+    mark = ChainMark(ANALYSIS.contracts, RULES)
     marked = mark.at(24_000.0, AS_OF)
     assert mark.expiries == (NEAR.expiry, FAR.expiry)
     assert_equal(marked.forward, column(ANALYSIS.expiries, "forward"))
@@ -73,7 +73,7 @@ def test_two_expiries() -> None:
 @given(st.floats(0.9, 1.1), st.integers(0, 5))
 def test_moves_like_a_fresh_analysis(move: float, days: int) -> None:
     """Away from the snapshot: forward in proportion to spot, Greeks of the same volatility."""
-    mark = ChainMark(ANALYSIS.contracts)
+    mark = ChainMark(ANALYSIS.contracts, RULES)
     later = AS_OF + timedelta(days=days)
     marked = mark.at(24_000.0 * move, later)
     snapshot = mark.at(24_000.0, AS_OF)
@@ -86,7 +86,7 @@ def test_moves_like_a_fresh_analysis(move: float, days: int) -> None:
 
 def test_handed_open_interest_replaces_the_snapshots() -> None:
     """Twice the open interest, twice the exposure; unknown interest, unknown exposure."""
-    mark = ChainMark(ANALYSIS.contracts)
+    mark = ChainMark(ANALYSIS.contracts, RULES)
     held = column(ANALYSIS.contracts, "open_interest_units")
     once, twice = mark.at(24_000.0, AS_OF), mark.at(24_000.0, AS_OF, 2 * held)
     assert_equal(twice.net_gex, 2 * once.net_gex)
@@ -97,7 +97,7 @@ def test_handed_open_interest_replaces_the_snapshots() -> None:
 
 def test_settling() -> None:
     """In the last minute the near expiry has no Greeks and no exposure; the far one has."""
-    marked = ChainMark(ANALYSIS.contracts).at(
+    marked = ChainMark(ANALYSIS.contracts, RULES).at(
         24_000.0, RULES.settlement_at(NEAR.expiry) - timedelta(seconds=30)
     )
     assert np.isnan(marked.expiry_net_gex).tolist() == [True, False]
@@ -108,14 +108,14 @@ def test_settling() -> None:
 
 def test_row_order_does_not_matter() -> None:
     """The order of arrays is the mark's own."""
-    shuffled = ChainMark(ANALYSIS.contracts.sample(fraction=1.0, shuffle=True, seed=3))
-    mark = ChainMark(ANALYSIS.contracts)
+    shuffled = ChainMark(ANALYSIS.contracts.sample(fraction=1.0, shuffle=True, seed=3), RULES)
+    mark = ChainMark(ANALYSIS.contracts, RULES)
     assert shuffled.contract_ids == mark.contract_ids
     assert_equal(shuffled.at(24_000.0, AS_OF).net_gex, mark.at(24_000.0, AS_OF).net_gex)
 
 
 def test_empty() -> None:
     """A chain without contracts marks to nothing."""
-    marked = ChainMark(ANALYSIS.contracts.clear()).at(24_000.0, AS_OF)
+    marked = ChainMark(ANALYSIS.contracts.clear(), RULES).at(24_000.0, AS_OF)
     assert marked.net_gex.size == 0
     assert np.isnan(marked.total_net_gex)

@@ -72,6 +72,7 @@ def test_documented_sample() -> None:
         "bid_quantity_units": 1979400,
         "ask_price": 0.35,
         "ask_quantity_units": 2152500,
+        "last_traded_at": None,
         "last_price": 0.3,
         "previous_close_price": 0.35,
         "volume_units": 22315725,
@@ -86,14 +87,14 @@ def test_documented_sample() -> None:
 
 
 def test_order_and_missing_side() -> None:
-    """By strike, call before put; a side that is not there has no row."""
+    """By strike, put before call as everywhere; a side that is not there has no row."""
     frame = read_chain(_payload(), LISTED)
     assert frame["contract_id"].to_list() == [
-        "NIFTY-20250213-21100-CE",
         "NIFTY-20250213-21100-PE",
+        "NIFTY-20250213-21100-CE",
         "NIFTY-20250213-23000-CE",
-        "NIFTY-20250213-23050-CE",
         "NIFTY-20250213-23050-PE",
+        "NIFTY-20250213-23050-CE",
     ]
 
 
