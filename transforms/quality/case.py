@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 import polars as pl
 
@@ -19,10 +19,19 @@ from transforms.quality.feed import FeedHealth, TokenHealth
 from transforms.quality.interest import with_earlier
 from transforms.quality.series import series_of
 
-if TYPE_CHECKING:
-    from transforms.chain import Analysis
-
 CONTINUOUS = "continuous"
+
+
+class Snapshot(Protocol):
+    """What is judged: a ``chain.Analysis``, or what was stored of it."""
+
+    @property
+    def contracts(self) -> pl.DataFrame:
+        """``schemas.CONTRACTS``, maybe with more columns."""
+
+    @property
+    def expiries(self) -> pl.DataFrame:
+        """``schemas.EXPIRIES``, maybe with more columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +112,19 @@ class Case:
 
 
 def case_of(
-    analysis: Analysis, tick_rupees: float, expected_symbols: Collection[str], beside: Circumstances
+    snapshot: Snapshot, tick_rupees: float, expected_symbols: Collection[str], beside: Circumstances
 ) -> Case:
     """Prepare a snapshot for all rules.
 
     Raises:
         SchemaMismatch: if ``beside.previous`` does not conform.
     """
-    contracts = _known(analysis.contracts)
+    contracts = _known(snapshot.contracts)
     previous = PREVIOUS.empty() if beside.previous is None else PREVIOUS.conform(beside.previous)
     paired = with_earlier(contracts, _known(previous))
     return Case(
         contracts=contracts,
-        expiries=_known(analysis.expiries),
+        expiries=_known(snapshot.expiries),
         chain=ladder(contracts),
         paired=paired,
         series=series_of(paired),

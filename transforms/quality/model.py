@@ -90,13 +90,14 @@ def volatility_range(contracts: pl.DataFrame) -> pl.DataFrame:
 def volatility_jumps(paired: pl.DataFrame) -> pl.DataFrame:
     """Q24: a strike's volatility moved by over ten points while its forward stood still.
 
-    Only where delta is 0.2 at least; told once for both legs.
+    Within a day, and only where delta is 0.2 at least; told once for both legs.
     """
     now, then = pl.col("implied_volatility"), pl.col("earlier_implied_volatility")
     moved = pl.col("forward") / pl.col("earlier_forward") - 1.0
     is_speaking = pl.col("is_call") == (pl.col("strike") >= pl.col("forward"))
     jumped = paired.filter(
-        ((now - then).abs() > _VOLATILITY_JUMP + _ROUNDING)
+        pl.col("is_same_day")
+        & ((now - then).abs() > _VOLATILITY_JUMP + _ROUNDING)
         & (moved.abs() < _STILL_MOVE)
         & (pl.col("delta_forward").abs() >= _JUMP_DELTA)
         & is_speaking

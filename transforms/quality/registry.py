@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 import polars as pl
 
 from transforms.quality import agreement, arbitrage, feed, interest, model, quotes, series
-from transforms.quality.case import Case, Circumstances, case_of
+from transforms.quality.case import Case, Circumstances, Snapshot, case_of
 from transforms.quality.findings import EXPIRY
 from transforms.schemas import VIOLATIONS
-
-if TYPE_CHECKING:
-    from transforms.chain import Analysis
 
 Find = Callable[[Case], pl.DataFrame]
 _T = TypeVar("_T")
@@ -55,10 +52,11 @@ class Rule:
 
 
 def check_analysis(
-    analysis: Analysis,
+    analysis: Snapshot,
     tick_rupees: float,
     expected_symbols: Collection[str],
     beside: Circumstances | None = None,
+    numbers: Collection[str] | None = None,
 ) -> pl.DataFrame:
     """All rules that can be asked of one snapshot, as one ``VIOLATIONS`` frame sorted by rule.
 
@@ -66,6 +64,7 @@ def check_analysis(
         tick_rupees: smallest price step, ₹: the tolerance of price bounds.
         expected_symbols: every underlying that the snapshot should hold.
         beside: what else is known.
+        numbers: only these rules; None for all.
 
     Raises:
         SchemaMismatch: if a frame of ``beside`` does not conform.
@@ -74,11 +73,13 @@ def check_analysis(
     found = [
         part.find(case)
         for rule in RULES
+        if numbers is None or rule.number in numbers
         for part in rule.parts
         if all(case.knows(name) for name in part.needs)
     ]
     places = (*EXPIRY, "strike")
-    return pl.concat(found).sort("rule", *places, nulls_last=True, maintain_order=True)
+    whole = pl.concat([VIOLATIONS.empty(), *found])
+    return whole.sort("rule", *places, nulls_last=True, maintain_order=True)
 
 
 def _given(value: _T | None) -> _T:

@@ -19,7 +19,7 @@ IST = timezone(timedelta(hours=5, minutes=30))
 
 def case(chain: Chain = SOUND, **known: object) -> Case:
     """A snapshot and what is known beside it."""
-    return case_of(cast(Any, chain), TICK, ["NIFTY"], Circumstances(**cast(Any, known)))
+    return case_of(chain, TICK, ["NIFTY"], Circumstances(**cast(Any, known)))
 
 
 def test_nan_is_unknown() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 
 import polars as pl
 import pytest
@@ -101,6 +102,14 @@ def test_volatility_jumps(strike: float, jump: float, move: float, is_told: bool
     )
     found = model.volatility_jumps(with_earlier(SOUND, previous_of(then)))
     assert told(found) == ([("Q24", "W", strike)] if is_told else [])
+
+
+def test_a_night_may_change_volatility() -> None:
+    """Q24: the last snapshot of the day before is not an interval ago."""
+    then = SOUND.with_columns(pl.col("implied_volatility") + 0.2)
+    for age, is_told in ((timedelta(minutes=5), True), (timedelta(days=1), False)):
+        found = model.volatility_jumps(with_earlier(SOUND, previous_of(then, age)))
+        assert bool(len(found)) == is_told
 
 
 @pytest.mark.parametrize(

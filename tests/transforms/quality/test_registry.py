@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 import pytest
@@ -40,7 +40,7 @@ MONEY = 24_100.0
 def check(chain: Chain, symbols: tuple[str, ...] = ("NIFTY",), **known: Any) -> pl.DataFrame:
     """Everything that can be asked, beside a quiet snapshot before."""
     around = beside(chain.contracts, **known)
-    return quality.check_analysis(cast(Any, chain), TICK, symbols, around)
+    return quality.check_analysis(chain, TICK, symbols, around)
 
 
 def test_every_rule_is_listed_once() -> None:
@@ -68,8 +68,16 @@ def test_the_short_call_asks_what_it_can() -> None:
     """Without anything beside the snapshot, the rules of one snapshot are asked alone."""
     broken = put_in(SOUND.contracts, MONEY, True, open_interest_units=-1.0)
     chain = Chain(broken, SOUND.expiries)
-    found = quality.check_analysis(cast(Any, chain), TICK, ["NIFTY", "SENSEX"])
+    found = quality.check_analysis(chain, TICK, ["NIFTY", "SENSEX"])
     assert told(found) == [("Q15", "E", MONEY), ("Q26", "E", None), ("Q27", "E", None)]
+
+
+def test_some_rules_alone() -> None:
+    """Only what was named is asked; of nothing, nothing."""
+    broken = put_in(SOUND.contracts, MONEY, True, open_interest_units=-1.0, bid_price=0.0)
+    chain = Chain(broken, SOUND.expiries)
+    assert told(quality.check_analysis(chain, TICK, (), numbers=["Q15"])) == [("Q15", "E", MONEY)]
+    assert quality.check_analysis(chain, TICK, (), numbers=["Q28"]).is_empty()
 
 
 def leg(**columns: object) -> pl.DataFrame:
