@@ -51,16 +51,8 @@ SIGN_AGREEMENTS = (
 
 _SIDE = "_hedgers_side"
 _FLOW_PART, _CLASSIFIED, _CHANGE, _LOTS = "_flow_gex", "_classified_change", "_change", "_futures"
-_PARTS = (
-    DEX,
-    VANNA,
-    CHARM,
-    FUTURE_EQUIVALENT_GROSS,
-    FUTURE_EQUIVALENT_NET,
-    _FLOW_PART,
-    _CLASSIFIED,
-    _CHANGE,
-)
+_PUBLISHED = (DEX, VANNA, CHARM, FUTURE_EQUIVALENT_GROSS, FUTURE_EQUIVALENT_NET)
+_PARTS = (*_PUBLISHED, _FLOW_PART, _CLASSIFIED, _CHANGE)
 
 
 def gex_crore_per_percent() -> pl.Expr:
@@ -68,7 +60,7 @@ def gex_crore_per_percent() -> pl.Expr:
 
     Null if any of them is.
     """
-    return _known(_sign() * _unsigned_gex(pl.col("open_interest_units"))).alias(GEX)
+    return _known(_signed_gex()).alias(GEX)
 
 
 def with_exposure(contracts: pl.DataFrame) -> pl.DataFrame:
@@ -81,16 +73,18 @@ def with_exposure(contracts: pl.DataFrame) -> pl.DataFrame:
     held, delta = pl.col("open_interest_units"), pl.col("delta_forward")
     signed_crore = _sign() * held * pl.col("spot") / RUPEES_PER_CRORE
     values = {
-        GEX: gex_crore_per_percent(),
+        GEX: _signed_gex(),
         DEX: signed_crore * delta,
         VANNA: signed_crore * pl.col("vanna_per_vol_point"),
         CHARM: signed_crore * pl.col("charm_per_day"),
         FUTURE_EQUIVALENT_GROSS: held * delta.abs(),
         FUTURE_EQUIVALENT_NET: held * delta,
+        _SIDE: _hedgers_side(),
+        _CHANGE: pl.col("interval_open_interest_change_units").abs(),
     }
-    published = (_known(value).alias(name) for name, value in values.items())
-    sided = contracts.with_columns(_hedgers_side().alias(_SIDE))
-    return sided.with_columns(*published, *_flow_parts()).drop(_SIDE)
+    # Checked in a second step, as an expression that occurs twice is computed twice.
+    found = contracts.with_columns(value.alias(name) for name, value in values.items())
+    return found.with_columns(_known(pl.col(GEX, *_PUBLISHED, _CHANGE)), *_flow_parts()).drop(_SIDE)
 
 
 def with_strike_exposure(strikes: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
@@ -225,14 +219,16 @@ def _hedgers_side() -> pl.Expr:
 
 
 def _flow_parts() -> list[pl.Expr]:
-    held = pl.col("open_interest_units")
-    change = _known(pl.col("interval_open_interest_change_units").abs())
+    held, change, side = pl.col("open_interest_units"), pl.col(_CHANGE), pl.col(_SIDE)
     least = pl.when(change < held).then(change).when(change >= held).then(held)
     return [
-        _known(pl.col(_SIDE) * _unsigned_gex(least)).alias(_FLOW_PART),
-        pl.when(pl.col(_SIDE).is_not_null()).then(change).alias(_CLASSIFIED),
-        change.alias(_CHANGE),
+        _known(side * _unsigned_gex(least)).alias(_FLOW_PART),
+        _known(pl.when(side.is_not_null()).then(change)).alias(_CLASSIFIED),
     ]
+
+
+def _signed_gex() -> pl.Expr:
+    return _sign() * _unsigned_gex(pl.col("open_interest_units"))
 
 
 def _sign() -> pl.Expr:

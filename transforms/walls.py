@@ -114,7 +114,9 @@ def with_walls(owners: pl.DataFrame, strikes: pl.DataFrame, key: str) -> pl.Data
 def by_level(strikes: pl.DataFrame, key: str) -> pl.DataFrame:
     """Strikes with all expiries of a symbol together, sorted by ``key`` (the symbol) and strike."""
     # Nothing known may become 0 here: neither makes a wall.
-    return strikes.group_by(key, "strike").agg(pl.col(*_HELD, GROSS_GEX).sum()).sort(key, "strike")
+    levels = strikes.group_by(key, "strike").agg(pl.col(*_HELD, GROSS_GEX).sum())
+    # One sort by two columns takes four times as long.
+    return levels.sort("strike").sort(key, maintain_order=True)
 
 
 def warm() -> None:
