@@ -61,7 +61,7 @@ _NARROWEST, _WIDEST = 1e-7, 1.05
 # η of z = 9.2, where the rational guess ends.
 _DEEPEST_ETA = 0.0401
 _DEEPEST = 36.0
-# A step cubes the cube root of what it leaves: from a residual below this, nothing.
+# A step leaves the fourth power of the residual that it takes off: from here, below 2e-15.
 _SMALL_RESIDUAL = 2e-4
 _DAYS = 365.0
 
@@ -163,7 +163,7 @@ def _time_value(
 
 @inlined
 def _guess(distance: float, beta: float, y: float) -> tuple[float, float]:
-    """A first s, within some 1e-6 up to s = 0.5 and 1e-4 to 1.05, and η.
+    """A first s, off by 1e-6 at most for s < 0.05, 5e-5 for s < 0.2, 2 % for s < 1.05; and η.
 
     Bachelier's normal volatility for the distance y = |F − K|/√(FK), carried over to the lognormal
     by |x|/y and by the series of its at-the-money inverse, 2√2·erf⁻¹(s/√(2π)), in s²/24.
@@ -221,8 +221,8 @@ def _householder(
 ) -> tuple[float, float]:
     """Householder's third-order step on ln(b/β) in s; the new s and b/β − 1 at the old one.
 
-    With b' the density, b''/b' = z²/s − s/4; (A. Householder, The Numerical Treatment of a Single
-    Nonlinear Equation, 1970, 4.4).
+    b' is the density, and b''/b' = z²/s − s/4. (A. Householder, The Numerical Treatment of a Single
+    Nonlinear Equation, 1970, 4.4.)
     """
     density = _INVERSE_SQRT_2PI * exp_within(-0.5 * z_squared - 0.125 * s * s)
     residual = density * over_vega / beta - 1.0

@@ -20,6 +20,7 @@ from transforms.implied_vol import (
     implied_volatility_and_greeks_of_rows,
     implied_volatility_of_rows,
 )
+from transforms.kernel import compiled
 
 Rows = list[NDArray[np.float64]]
 NAN, INF = math.nan, math.inf
@@ -157,6 +158,22 @@ def test_fast_domain_is_a_matter_of_speed(option: Option) -> None:
     assert status == code
     attainable = math.ulp(row[0]) / max(black76.vega(*option[:5]) * option.volatility, 1e-300)
     assert volatility == pytest.approx(alone, rel=4e-15 + attainable, nan_ok=True)
+
+
+@compiled
+def first_guess(distance: float, beta: float, y: float) -> tuple[float, float]:
+    """The inlined guess, for the test below."""
+    return tiles._guess(distance, beta, y)
+
+
+@pytest.mark.parametrize(("widest", "bound"), [(0.05, 1e-6), (0.2, 5e-5), (1.05, 2e-2)])
+def test_guess_is_near(widest: float, bound: float) -> None:
+    """The error that the docstring names, on a grid over the fast domain."""
+    for s in np.geomspace(1e-4, widest, 60):
+        for z in np.linspace(0.0, 9.15, 60):
+            x = z * s
+            found, _ = first_guess(x, black76.time_value(x, s), 2.0 * math.sinh(0.5 * x))
+            assert abs(found / s - 1.0) <= bound
 
 
 @pytest.mark.parametrize("loop", [tiles.guess, tiles.value, tiles.fill_greeks])
