@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -54,6 +55,13 @@ def test_needs_are_circumstances() -> None:
     """A rule needs what can be handed in; what it needs is one field each."""
     fields = set(quality.Circumstances.__dataclass_fields__)
     assert {name for rule in RULES for name in rule.needs} <= fields
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.number)
+def test_the_page_of_formulas_lists_it(rule: quality.Rule) -> None:
+    """What users read about a rule is what the list says."""
+    page = (Path(__file__).parents[3] / "docs" / "formulas.md").read_text(encoding="utf-8")
+    assert f"| {rule.number} | {rule.summary} | {rule.severity} |" in page
 
 
 @settings(max_examples=25, deadline=None)
