@@ -248,19 +248,3 @@ def _known(value: pl.Expr) -> pl.Expr:
 def _either(call: pl.Expr, put: pl.Expr) -> pl.Expr:
     """The sum of both legs, or the one that is known."""
     return pl.coalesce(call + put, call, put)
-
-
-def side_sums() -> list[pl.Expr]:
-    """Per group: call, put and net GEX in ₹ crore per 1 %; a side is null if nothing is known."""
-    gex = pl.col(GEX)
-    return [
-        known_sum(gex.filter(pl.col("is_call"))).alias(CALL_GEX),
-        known_sum(gex.filter(~pl.col("is_call"))).alias(PUT_GEX),
-        known_sum(gex).alias(NET_GEX),
-    ]
-
-
-def total_sums() -> list[pl.Expr]:
-    """Per group: net GEX and the sum of magnitudes, ₹ crore per 1 %."""
-    gex = pl.col(GEX)
-    return [known_sum(gex).alias(NET_GEX), known_sum(gex.abs()).alias(GROSS_GEX)]

@@ -1,4 +1,4 @@
-"""Exposure at other levels of the spot: published profiles, hedging flows, and grids in time.
+"""Exposure at other levels of the spot: published profiles and hedging flows.
 
 Everything is repriced at the level (sticky strike, the forward moving with the spot), not
 extrapolated from the Greeks at the spot. Where the net exposure changes sign belongs in ``flips``,
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -36,28 +35,9 @@ from transforms.black76 import normal_cdf
 from transforms.exposure import GROSS_GEX, NET_GEX
 from transforms.kernel import compiled
 from transforms.layout import Positions
-from transforms.tenor import SETTLING_YEARS
 
 RATIOS = tuple(0.94 + 0.00125 * step for step in range(97))
 """Published levels over the spot: an eighth of a percent apart, 6 % to each side."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grids:
-    """Exposures on a grid of times and spots, naive convention.
-
-    Attributes:
-        ratios: spot over the snapshot's spot, shape (levels,).
-        years: time to settlement of each expiry, shape (expiries, times).
-        net_gex, gross_gex: ₹ crore per 1 %, shape (expiries, times, levels).
-        dex: ₹ crore, of the same shape.
-    """
-
-    ratios: Floats
-    years: Floats
-    net_gex: Floats
-    gross_gex: Floats
-    dex: Floats
 
 
 HEDGE_FLOWS = {"hedge_flow_up_crore": 1.01, "hedge_flow_down_crore": 0.99}
@@ -124,43 +104,6 @@ def call_delta(terms: Floats, strike: int, move: float, years: float) -> float:
     return math.exp(-terms[RATE, strike] * years) * normal_cdf(distance)
 
 
-@compiled
-def grid_of_books(
-    strikes: tuple[Floats, Flags], book_starts: Positions, years: Floats, moves: Floats
-) -> Floats:
-    """Net GEX, gross GEX and DEX at each time and move: shape (3, books, times, moves).
-
-    ``years`` has shape (books, times).
-    """
-    terms, is_known = strikes
-    books, times = years.shape
-    out = np.full((3, books, times, len(moves)), np.nan)
-    for i in range(books):
-        first, last = book_starts[i], book_starts[i + 1]
-        for t in range(times):
-            if years[i, t] >= SETTLING_YEARS and np.any(is_known[first:last]):
-                out[:, i, t] = 0.0
-                for k in range(first, last):
-                    _add_to_grid(out[:, i, t], terms, k, years[i, t], moves)
-                for j in range(len(moves)):
-                    out[:, i, t, j] *= math.exp(moves[j])
-    return out
-
-
-@compiled
-def _add_to_grid(out: Floats, terms: Floats, strike: int, years: float, moves: Floats) -> None:
-    call, put = terms[CALL_HELD, strike], terms[PUT_HELD, strike]
-    if call + put == 0.0:
-        return
-    height, inverse, offset = shape_of(terms, strike, terms[VOLATILITY, strike], years)
-    highs = height * (call - put), height * (call + put)
-    add_two(out[0], out[1], moves, highs, (inverse, offset))
-    discount = math.exp(-terms[RATE, strike] * years)
-    for j in range(len(moves)):
-        reached = normal_cdf(moves[j] * inverse + offset)
-        out[2, j] += discount * (reached * (call - put) + put)
-
-
 def profiles(
     expiries: pl.DataFrame, strikes: Bells, book_starts: Positions, ratios: Sequence[float] = RATIOS
 ) -> pl.DataFrame:
@@ -211,26 +154,6 @@ def with_hedge_flows(owners: pl.DataFrame, strikes: Bells, book_starts: Position
     )
 
 
-def grids(strikes: Bells, book_starts: Positions, years: Floats, ratios: Sequence[float]) -> Grids:
-    """Exposures of each expiry on a grid of times and spots, from which a chain is re-marked.
-
-    Args:
-        strikes: any snapshot's, of one symbol as a rule.
-        book_starts: which of them each expiry has, as from ``layout.starts``.
-        years: time to settlement, 525 600 min, shape (expiries, times).
-        ratios: levels over the snapshot's spot.
-
-    At each point the chain is repriced exactly: σ is the strike's, F = F(S)·ratio, D = exp(−rT) of
-    the time on the grid, open interest the snapshot's. A time below one minute is NaN, as is an
-    expiry of which nothing is known.
-    """
-    levels = np.array(ratios, dtype=np.float64)
-    values = grid_of_books(
-        (strikes.terms, strikes.is_known), book_starts, np.array(years, order="C"), np.log(levels)
-    )
-    return Grids(levels, years, *values)
-
-
 def _owners(expiries: pl.DataFrame) -> pl.DataFrame:
     """Expiries and, after each symbol's, the symbol; ``row`` counts all expiries, then symbols."""
     names = ("symbol", "expiry", "spot", "as_of")
@@ -256,4 +179,3 @@ def warm() -> None:
     book, moves = np.array((0, 1), dtype=np.int64), np.zeros(1)
     gex_of_books(terms, known, book, moves)
     flows_of_books(terms, known, book, moves)
-    grid_of_books((terms, known), book, np.ones((1, 1)), moves)

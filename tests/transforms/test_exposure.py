@@ -22,10 +22,8 @@ from transforms.exposure import (
     conclusions,
     expiry_day_figures,
     gex_crore_per_percent,
-    side_sums,
     sign_agreement,
     sums,
-    total_sums,
     with_exposure,
     with_futures,
     with_strike_exposure,
@@ -65,26 +63,6 @@ def test_published_figure(oracle_path: Callable[[str], Path]) -> None:
             units = case["oi_contracts"] * case["mult"]
             rupees = exposure(case["gamma"], units, case["S"]) * 1e7
             assert rupees == pytest.approx(case["expect"]["per_1pct"])
-
-
-def test_hand_worked_chain() -> None:
-    """Sides, nets and magnitudes; an unknown leg is unknown and not zero."""
-    unit = 100.0**2 * 0.01 / 1e7
-    sums = frame_of(CHAIN).group_by("strike", maintain_order=True).agg(side_sums())
-    calls = [10.0 * unit, 200.0 * unit, None]
-    puts = [-30.0 * unit, None, -40.0 * unit]
-    assert sums["call_gex_crore_per_percent"].to_list() == pytest.approx(calls)
-    assert sums["put_gex_crore_per_percent"].to_list() == pytest.approx(puts)
-    net = [-20.0 * unit, 200.0 * unit, -40.0 * unit]
-    assert sums["net_gex_crore_per_percent"].to_list() == pytest.approx(net)
-    totals = frame_of(CHAIN).select(total_sums()).row(0)
-    assert totals == pytest.approx((140.0 * unit, 280.0 * unit))
-
-
-def test_nothing_known_is_null() -> None:
-    """All gammas unknown: no sum at all."""
-    rows = [(strike, is_call, None, units) for strike, is_call, _, units in CHAIN]
-    assert frame_of(rows).select(total_sums()).row(0) == (None, None)
 
 
 positive = st.floats(1e-6, 1e3)

@@ -1,4 +1,4 @@
-"""Profiles, hedging flows and grids against independent repricing, and their sums."""
+"""Profiles and hedging flows against independent repricing, and their sums."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ import pytest
 from hypothesis import given
 
 from tests.repriced import Expiry, chains, frames, gex_at, prepared, scaled, swapped
-from transforms.bells import bells, symbol_starts
+from transforms.bells import symbol_starts
 from transforms.exposure import GROSS_GEX, NET_GEX
 from transforms.greeks import greeks_at
-from transforms.layout import starts
 from transforms.profile import (
     RATIOS,
     by_symbol,
     flows_of_books,
     gex_of_books,
-    grid_of_books,
-    grids,
     hedge_flows,
     profiles,
     warm,
@@ -162,47 +159,6 @@ def test_flow_of_the_unknown_is_null() -> None:
     assert together[0, 0] == each[0]
 
 
-@given(chains(), chains())
-def test_grid_is_the_profile_at_each_time(one: Expiry, other: Expiry) -> None:
-    """At the snapshot's own time and at an earlier one; each expiry apart."""
-    years = np.array([[e.years, e.years / 2] for e in (one, other)])
-    _, found, book = prepared(one, other)
-    grid = grids(found, book, years, (0.97, 1.0, 1.03))
-    assert grid.net_gex.shape == grid.gross_gex.shape == grid.dex.shape == (2, 2, 3)
-    for i, expiry in enumerate((one, other)):
-        for t in (0, 1):
-            then = gex_at(replace(expiry, years=years[i, t]), grid.ratios)
-            tiny = 1e-12 * np.abs(then).max()
-            assert grid.net_gex[i, t] == pytest.approx(then.sum(axis=0), rel=1e-9, abs=tiny)
-    profile = profiles(*prepared(one), ratios=(0.97, 1.0, 1.03)).filter(
-        pl.col("expiry").is_not_null()
-    )
-    assert grid.gross_gex[0, 0] == pytest.approx(profile[GROSS_GEX].to_numpy(), rel=1e-12)
-
-
-def test_grid_s_delta_exposure() -> None:
-    """DEX = Σ ±Δ·OI·s/10⁷ with deltas differentiated from prices."""
-    expiry = Expiry([(950.0, 0.25, 3000.0, 9000.0), (1030.0, 0.2, 8000.0, 2000.0)], years=9 / 365)
-    _, found, book = prepared(expiry)
-    grid = grids(found, book, np.array([[9 / 365]]), (0.98, 1.0, 1.02))
-    for ratio, got in zip(grid.ratios, grid.dex[0, 0], strict=True):
-        held = sum(c * call - p * put for c, p, call, put in deltas(expiry, 1000.0 * ratio))
-        assert got == pytest.approx(held * 1000.0 * ratio / 1e7, rel=1e-9)
-
-
-def test_grid_ends_a_minute_before_settlement() -> None:
-    """NaN where there is too little time, or nothing is known."""
-    minute = 1 / 525_600
-    strikes, owners = frames(
-        Expiry([(1000.0, 0.2, 5.0, 1.0)]), Expiry([(1000.0, None, 5.0, 1.0)], day=date(2027, 1, 26))
-    )
-    years = np.array([[2 * minute, minute, 0.9 * minute, -minute]] * 2)
-    grid = grids(bells(strikes), starts(strikes, "expiry_id", len(owners)), years, (1.0,))
-    for values in (grid.net_gex, grid.gross_gex, grid.dex):
-        assert np.isfinite(values[0, :, 0]).tolist() == [True, True, False, False]
-        assert np.isnan(values[1]).all()
-
-
 def test_sums_by_symbol_skip_the_unknown() -> None:
     """NaN does not count, unless there is nothing else."""
     owners, _, _ = prepared(*(Expiry([], symbol=s) for s in "AAB"))
@@ -218,8 +174,5 @@ def test_kernels_are_compiled_once() -> None:
     owners, found, book = prepared(Expiry([(1000.0, 0.2, 5.0, 1.0)]))
     profiles(owners, found, book)
     with_hedge_flows(owners, found, symbol_starts(owners, book))
-    years = np.array([[0.1]])
-    years.flags.writeable = False
-    grids(found, book, years, (1.0,))
-    kernels = (gex_of_books, flows_of_books, grid_of_books)
-    assert [len(kernel.signatures) for kernel in kernels] == [1, 1, 1]
+    kernels = (gex_of_books, flows_of_books)
+    assert [len(kernel.signatures) for kernel in kernels] == [1, 1]
