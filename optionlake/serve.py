@@ -22,7 +22,7 @@ from simulator.server import SimulatorConfig, serve
 from simulator.tokens import mint
 from storage.provision import cache_folder, provision
 from streaming import pipeline
-from transforms.implied_vol import warm
+from transforms import warming
 
 Report = Callable[[str], None]
 TOKEN_LIFETIME = timedelta(days=1)
@@ -84,8 +84,9 @@ def dashboard(settings: Settings) -> None:
 
 def prepare(settings: Settings, report: Report) -> None:
     """Compile the kernels and fetch the database's programs, unless a database is set."""
-    report("compiling pricing kernels")
-    warm()
+    report("compiling kernels: two minutes the first time, nothing after")
+    for done, name in enumerate(warming.steps(), start=1):
+        report(f"{done}/{warming.COUNT} {name}")
     if settings.database_url is None:
         provision(cache_folder() / "timescaledb", report)
 

@@ -31,7 +31,7 @@ from streaming.feed import Event, FeedSession, GapSeen, Patience
 from streaming.health import Health, epoch_ms
 from streaming.live import LiveState
 from streaming.sink import Sink, SinkConfig, database_backoff
-from transforms.implied_vol import warm
+from transforms.warming import warm
 
 # After midnight IST; the broker renews its list at about six.
 _MASTER_RENEWED = timedelta(hours=7)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,18 @@ import pytest
 from optionlake.cli import app
 from optionlake.settings import Settings
 from storage.lake import Lake
-from transforms.schemas import LAKE_TABLES
+from transforms.columns import WHO
+from transforms.schemas import (
+    CONTRACTS,
+    EXPIRIES,
+    ITM,
+    LAKE_TABLES,
+    MONEYNESS,
+    PROFILES,
+    QUOTES,
+    STRIKES,
+    UNDERLYINGS,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -49,6 +62,42 @@ def test_lake_columns_are_documented(table: object) -> None:
     page = _text("docs/analyst.md")
     for column in table.columns:
         assert f"| `{column.name}` | {column.unit or '–'} | {column.meaning} |" in page
+
+
+PUBLISHED = (CONTRACTS, STRIKES, EXPIRIES, UNDERLYINGS, ITM, MONEYNESS, PROFILES)
+# Who and when a row is about, and what was told from outside: not made by a formula.
+_TOLD = {c.name for c in (*QUOTES.columns, *WHO)} | {"as_of", "formula_version", "nearest_expiry"}
+_TOLD_TOO = {"depth", "bucket", "level", "contract_count"}
+UNITS = {(c.name, c.unit) for s in PUBLISHED for c in s.columns if c.name not in _TOLD | _TOLD_TOO}
+_METRIC = re.compile(
+    r"^\| `(\w+)` \| (.+) \| (.*) \| (.+) \| `(tests/\S+)::(\w+)` \|$", re.MULTILINE
+)
+
+
+@cache
+def _metrics() -> list[tuple[str, ...]]:
+    return [match.groups() for match in _METRIC.finditer(_text("docs/formulas.md"))]
+
+
+@cache
+def _tests_in(path: str) -> set[str]:
+    tree = ast.parse(_text(path))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize(("name", "unit"), sorted(UNITS), ids=lambda v: v)
+def test_every_published_metric_has_a_formula(name: str, unit: str) -> None:
+    """With the unit that the schema declares; one that two tables give in two units, twice."""
+    listed = {(metric, stated) for metric, _, stated, _, _, _ in _metrics()}
+    assert (name, unit or "–") in listed
+
+
+def test_every_listed_formula_is_published_and_held_by_a_test() -> None:
+    """No row for what does not exist, and the test named beside it does."""
+    names = {name for name, _ in UNITS}
+    for metric, _, _, _, path, test in _metrics():
+        assert metric in names, metric
+        assert test in _tests_in(path), f"{metric}: {path}::{test}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -1,4 +1,4 @@
-"""A window's quotes analysed: contracts, strikes and expiries of every chain.
+"""A window's quotes analysed: contracts, strikes, expiries and what is drawn from every chain.
 
 The formulas stand in ``transforms.chain``, which the live path uses too; here they are given a
 window's payloads and their results a place in the lake.
@@ -6,39 +6,54 @@ window's payloads and their results a place in the lake.
 
 import time
 from collections.abc import Iterator
-from datetime import datetime
-from typing import cast
 
 import dagster as dg
 import polars as pl
 
 from brokers.interface import Broker
 from market.errors import WindowUnavailable
-from market.rules import Rules
 from market.session import Window
 from orchestration import window_tables
 from orchestration.assets.snapshots import quotes_of
 from orchestration.automation import RETRIES, typed_failures
+from orchestration.earlier import context_before
 from orchestration.metadata import told
 from orchestration.resources import Database, Scope
 from storage.instruments import known
 from storage.lake import Lake
 from transforms.chain import FORMULA_VERSION, Analysis, analyse
 from transforms.columns import Schema
-from transforms.schemas import CHAIN, EXPIRY_METRICS, QUOTES, RAW_CHAIN_PAYLOAD, STRIKE_EXPOSURE
+from transforms.schemas import (
+    CHAIN,
+    EXPIRY_METRICS,
+    GAMMA_PROFILE,
+    ITM_ANALYSIS,
+    MONEYNESS_BUCKETS,
+    QUOTES,
+    RAW_CHAIN_PAYLOAD,
+    STRIKE_EXPOSURE,
+)
 
 _DESCRIPTIONS = {
     CHAIN: (
         "Every contract of the window's chains with its quote, implied volatility, Greeks and "
         "gamma exposure. What has no volatility says why in iv_status."
     ),
-    STRIKE_EXPOSURE: "Open interest and gamma exposure of each strike, calls and puts apart.",
-    EXPIRY_METRICS: "Forward, volatility at the money, put-call ratios and exposure of an expiry.",
+    STRIKE_EXPOSURE: (
+        "Open interest, volume, volatility and all exposures of each strike, calls and puts apart."
+    ),
+    EXPIRY_METRICS: (
+        "Forward, volatility at the money with skew, put-call ratios, max pain, walls, flips and "
+        "exposures of an expiry."
+    ),
+    ITM_ANALYSIS: "The one to five strikes next to the money on their in-the-money side.",
+    MONEYNESS_BUCKETS: "Open interest and volume by distance from the money.",
+    GAMMA_PROFILE: "Gamma exposure if the spot were elsewhere, from 6 % below to 6 % above.",
 }
 
 
 def chain_analytics(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
-    """The assets that analyse a window; three tables, one transaction."""
+    """The assets that analyse a window; all their tables in one transaction."""
 
     @dg.multi_asset(
         name="chain_analytics",
@@ -60,7 +75,7 @@ def chain_analytics(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefini
             payloads = window_tables.read(lake, window, RAW_CHAIN_PAYLOAD)
             listed = known(database.dsn, scope.symbols, window.day)
             quotes, problems = quotes_of(broker, payloads, listed)
-            frames = _frames(analyse_each(quotes, scope.rules))
+            frames = _frames(analysis_of(quotes, scope, lake, window))
             window_tables.write(lake, window, frames)
         seconds = time.monotonic() - started
         for schema, frame in frames.items():
@@ -72,18 +87,10 @@ def chain_analytics(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefini
     return chain_analytics
 
 
-def analyse_each(quotes: pl.DataFrame, rules: Rules) -> Analysis:
-    """Each symbol analysed as of its newest quote, so that no row describes a later instant."""
-    parts = [
-        analyse(of_symbol, _newest(of_symbol), rules)
-        for of_symbol in quotes.partition_by("symbol", maintain_order=True)
-    ]
-    return Analysis(
-        pl.concat([part.contracts for part in parts]),
-        pl.concat([part.strikes for part in parts]),
-        pl.concat([part.expiries for part in parts]),
-        pl.concat([part.underlyings for part in parts]),
-    )
+def analysis_of(quotes: pl.DataFrame, scope: Scope, lake: Lake, window: Window) -> Analysis:
+    """The window's analysis, each symbol as of its newest quote, so that no row looks ahead."""
+    context = context_before(lake, window)
+    return analyse(quotes, None, scope.rules, context, has_profiles=True)
 
 
 def stored_quotes(lake: Lake, window: Window) -> pl.DataFrame:
@@ -98,15 +105,14 @@ def stored_quotes(lake: Lake, window: Window) -> pl.DataFrame:
     return QUOTES.conform(chain)
 
 
-def _newest(quotes: pl.DataFrame) -> datetime:
-    return cast(datetime, quotes["quoted_at"].max())
-
-
 def _frames(analysis: Analysis) -> dict[Schema, pl.DataFrame]:
     return {
         CHAIN: analysis.contracts,
         STRIKE_EXPOSURE: analysis.strikes,
         EXPIRY_METRICS: analysis.expiries,
+        ITM_ANALYSIS: analysis.itm,
+        MONEYNESS_BUCKETS: analysis.moneyness,
+        GAMMA_PROFILE: analysis.profiles,
     }
 
 

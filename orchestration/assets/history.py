@@ -14,7 +14,7 @@ import polars as pl
 
 from market.session import Window
 from orchestration import window_tables
-from orchestration.assets.analytics import analyse_each, stored_quotes
+from orchestration.assets.analytics import analysis_of, stored_quotes
 from orchestration.automation import RETRIES, typed_failures
 from orchestration.metadata import told
 from orchestration.resources import Database, Scope
@@ -91,7 +91,7 @@ def merge(scope: Scope, database: Database, lake: Lake, window: Window) -> Merge
     Raises:
         WindowUnavailable: no chain is stored.
     """
-    analysis = analyse_each(stored_quotes(lake, window), scope.rules)
+    analysis = analysis_of(stored_quotes(lake, window), scope, lake, window)
     bars = window_bars(database.dsn, window.start_at, window.end_at, as_of=_known_at(analysis))
     return Merged(merge_window(analysis.underlyings, bars, window), analysis.contracts)
 

@@ -1,0 +1,54 @@
+"""What was known before a window, read from the lake: the context of its analysis.
+
+Only rows of windows that had ended when the window began are read, and ``transforms.context``
+refuses anything younger still. What is made of them belongs in ``transforms``.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+
+from market.session import Window
+from storage.lake import Lake
+from transforms.columns import Schema
+from transforms.context import DAILY_VOLATILITY, FORWARDS, PREVIOUS, Context
+
+# Ranks look back over 252 sessions, which a year and a month hold.
+VOLATILITY_DAYS = 400
+# How long a forward's ratio to spot can stand in for one that is not told now.
+FORWARD_MINUTES = 15
+
+_PREVIOUS = """
+    SELECT * FROM chain
+    WHERE trading_day = $1 AND window_end_at = (
+        SELECT max(window_end_at) FROM chain WHERE trading_day = $1 AND window_end_at <= $2)
+"""
+_FORWARDS = """
+    SELECT symbol, expiry, as_of, spot, forward, forward_status FROM expiry_metrics
+    WHERE trading_day = $1 AND window_end_at > $2 AND window_end_at <= $3
+"""
+_VOLATILITY = """
+    SELECT symbol, trading_day, max(as_of) AS as_of,
+        max_by(implied_volatility_30_day, as_of) AS implied_volatility_30_day
+    FROM underlying_rollup
+    WHERE trading_day >= $1 AND trading_day < $2 AND implied_volatility_30_day IS NOT NULL
+    GROUP BY symbol, trading_day
+"""
+
+
+def context_before(lake: Lake, window: Window) -> Context:
+    """The newest earlier chain of the day, late forwards, and earlier days' last volatilities."""
+    day, start_at = window.day, window.start_at
+    since = day - timedelta(days=VOLATILITY_DAYS)
+    lately = start_at - timedelta(minutes=FORWARD_MINUTES)
+    return Context(
+        previous=_read(lake, PREVIOUS, _PREVIOUS, day, start_at),
+        forwards=_read(lake, FORWARDS, _FORWARDS, day, lately, start_at),
+        daily_volatility=_read(lake, DAILY_VOLATILITY, _VOLATILITY, since, day),
+    )
+
+
+def _read(lake: Lake, schema: Schema, sql: str, *parameters: object) -> pl.DataFrame:
+    return schema.conform(lake.query(sql, parameters))
