@@ -100,7 +100,7 @@ def test_dbt_folder_holds_no_python() -> None:
     assert list((ROOT / "dbt").rglob("*.py")) == []
 
 
-@pytest.mark.parametrize("path", list(_modules(*PACKAGES, "benchmarks")), ids=str)
+@pytest.mark.parametrize("path", list(_modules(*PACKAGES, "benchmarks", "tools")), ids=str)
 def test_module_says_what_belongs_in_it(path: Path) -> None:
     """A reader learns at the top whether this is the right file; and it is not too long."""
     source = path.read_text(encoding="utf-8")
