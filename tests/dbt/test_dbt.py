@@ -57,6 +57,7 @@ def row(schema: Schema, **known: object) -> dict[str, object]:
         pl.String: "x",
         pl.Float64: 1.0,
         pl.Int64: 1,
+        pl.List(pl.Float64): [1.0],
         pl.Date: date(2026, 11, 23),
         INSTANT: WINDOWS[0].end_at,
     }

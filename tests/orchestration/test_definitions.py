@@ -25,6 +25,9 @@ GRAPH = {
     "chain": {"raw_chain_payload"},
     "strike_exposure": {"raw_chain_payload"},
     "expiry_metrics": {"raw_chain_payload"},
+    "itm_analysis": {"raw_chain_payload"},
+    "moneyness_buckets": {"raw_chain_payload"},
+    "gamma_profile": {"raw_chain_payload"},
     "underlying_rollup": {"chain", "tick"},
     "stg_strike_exposure": {"strike_exposure"},
     "stg_expiry_metrics": {"expiry_metrics"},
@@ -57,6 +60,9 @@ CHECKS = {
         "settlement_phase",
         "spot_and_forward",
     },
+    "itm_analysis": {"itm_analysis_schema"},
+    "moneyness_buckets": {"moneyness_buckets_schema"},
+    "gamma_profile": {"gamma_profile_schema"},
     "underlying_rollup": {"underlying_rollup_schema"},
 }
 
