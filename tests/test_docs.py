@@ -120,6 +120,6 @@ def test_queries_for_analysts_run(lake: Lake) -> None:
     """Each query that an analyst is given to begin with is accepted by the lake as it is made."""
     block = _text("docs/analyst.md").split("```sql")[1].split("```")[0]
     queries = [query for query in block.split(";") if query.strip()]
-    assert len(queries) == 10
+    assert len(queries) == 14
     for query in queries:
         lake.query(query)
