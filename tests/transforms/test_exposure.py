@@ -65,6 +65,12 @@ def test_published_figure(oracle_path: Callable[[str], Path]) -> None:
             assert rupees == pytest.approx(case["expect"]["per_1pct"])
 
 
+def test_a_contract_worked_by_hand() -> None:
+    """NIFTY at 23 650, Γ 0.000718, a million units: 718 · 23 650² · 0.01 are ₹401.59 crore."""
+    rows = [(23_650.0, True, 0.000718, 1e6), (23_650.0, False, 0.000718, 5e5)]
+    assert frame_of(rows, 23_650.0)[GEX].to_list() == pytest.approx([401.5936, -200.7968], abs=1e-4)
+
+
 positive = st.floats(1e-6, 1e3)
 
 
@@ -214,6 +220,7 @@ def test_a_leg_that_is_not_known_does_not_count() -> None:
     rows += [(100.0, False, 2_000.0, None, None)]
     strikes = strikes_of(contracts_of(rows))
     assert strikes[NET_GEX].to_list() == pytest.approx([1_000 * UNIT, -2_000 * UNIT])
+    assert strikes["call_gex_crore_per_percent"].to_list() == [pytest.approx(1_000 * UNIT), None]
     assert strikes["put_gex_crore_per_percent"].to_list() == [None, pytest.approx(-2_000 * UNIT)]
     assert strikes["gross_gex_crore_per_percent"].to_list() == pytest.approx(
         [1_000 * UNIT, 2_000 * UNIT]

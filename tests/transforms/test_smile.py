@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from tests.reference_black76 import precise_price
 from tests.strategies import (
     AS_OF,
     EXPIRIES,
     RULES,
     TICK,
+    Option,
     Truth,
     chains,
     exact_value,
@@ -194,6 +196,19 @@ def test_bid_and_ask_enclose(truth: Truth, half_spread: float) -> None:
         all_told[name] for name in (ADDED[2], "implied_volatility", "implied_volatility_ask")
     )
     assert (low <= middle * slack).all() and (middle <= high * slack).all()
+
+
+@pytest.mark.parametrize("strike", [23_600.0, 24_000.0, 24_400.0])
+def test_bid_and_ask_are_priced_back(strike: float) -> None:
+    """Exact values at the two volatilities are the speaking leg's bid and ask."""
+    row = strikes_of(quotes_of(TRUTH, half_spread=0.4), forward=TRUTH.forward)
+    found = with_volatility(row, TICK).filter(strike=strike).row(0, named=True)
+    is_call = strike >= TRUTH.forward
+    terms = (found["forward"], strike, found["years_to_expiry"], found["rate"])
+    for side in ("bid", "ask"):
+        option = Option(*terms, found[f"implied_volatility_{side}"], is_call)
+        quoted = found[f"{'call' if is_call else 'put'}_{side}_price"]
+        assert float(precise_price(option)) == pytest.approx(quoted, rel=1e-10)
 
 
 def test_a_wide_quote_still_encloses() -> None:
