@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 
+from rich.progress import track
+
 from brokers.upstox.codec import UpstoxCodec
 from dashboard.app import DashboardConfig, run
 from market.errors import ConfigurationError
@@ -84,9 +86,9 @@ def dashboard(settings: Settings) -> None:
 
 def prepare(settings: Settings, report: Report) -> None:
     """Compile the kernels and fetch the database's programs, unless a database is set."""
-    report("compiling kernels: two minutes the first time, nothing after")
-    for done, name in enumerate(warming.steps(), start=1):
-        report(f"{done}/{warming.COUNT} {name}")
+    steps = track(warming.steps(), "compiling kernels, once", total=warming.COUNT)
+    for _ in steps:
+        pass
     if settings.database_url is None:
         provision(cache_folder() / "timescaledb", report)
 
