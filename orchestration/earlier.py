@@ -20,11 +20,11 @@ VOLATILITY_DAYS = 400
 # How long a forward's ratio to spot can stand in for one that is not told now.
 FORWARD_MINUTES = 15
 
-_PREVIOUS = """
-    SELECT * FROM chain
+_PREVIOUS = f"""
+    SELECT {", ".join(column.name for column in PREVIOUS.columns)} FROM chain
     WHERE trading_day = $1 AND window_end_at = (
         SELECT max(window_end_at) FROM chain WHERE trading_day = $1 AND window_end_at <= $2)
-"""
+"""  # noqa: S608 - names of our own schema
 _FORWARDS = """
     SELECT symbol, expiry, as_of, spot, forward, forward_status FROM expiry_metrics
     WHERE trading_day = $1 AND window_end_at > $2 AND window_end_at <= $3
