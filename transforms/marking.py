@@ -7,8 +7,10 @@ own spot and instant both give the same numbers. Exposures alone are read faster
 ``level_grid``.
 """
 
+# ruff: noqa: PLR0917 - compiled kernels take their arguments by position.
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -17,13 +19,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from market.rules import Rules
+from transforms import clocks
 from transforms.black76 import greeks_of_rows
 from transforms.clocks import Clocks
 from transforms.exposure import ONE_PERCENT, RUPEES_PER_CRORE
+from transforms.kernel import compiled
 from transforms.layout import floats
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,45 +92,101 @@ class ChainMark:
         """
         now = self._clocks.at(as_of)
         forward = self._clocks.forwards(self._forward, self._spot, spot, now)
-        greeks = self._greeks(forward, now.years, now.volatility_ratio)
-        held = self._open_interest if open_interest is None else open_interest
-        sign = np.where(self._is_call, 1.0, -1.0)
-        gex = sign * (greeks[1] * held * spot**2 * ONE_PERCENT) / RUPEES_PER_CRORE
-        by_strike, strike_count = self._strike_of, len(self.strikes)
+        held = self._open_interest if open_interest is None else np.array(open_interest, float)
+        greeks, by_strike, by_expiry = remarked(
+            forward,
+            now.years,
+            now.volatility_ratio,
+            float(spot),
+            self._strike,
+            self._rate,
+            self._volatility,
+            held,
+            self._is_call,
+            self._expiry_of,
+            self._strike_of,
+            len(self.strikes),
+        )
+        delta, gamma, theta, vega, _ = greeks
+        call_gex, put_gex, net_gex = by_strike
         return Marked(
-            delta_forward=greeks[0],
-            gamma_forward=greeks[1],
-            theta_per_day=greeks[2],
-            vega_per_vol_point=greeks[3],
-            call_gex=_known_sums(np.where(self._is_call, gex, np.nan), by_strike, strike_count),
-            put_gex=_known_sums(np.where(self._is_call, np.nan, gex), by_strike, strike_count),
-            net_gex=_known_sums(gex, by_strike, strike_count),
+            delta_forward=delta,
+            gamma_forward=gamma,
+            theta_per_day=theta,
+            vega_per_vol_point=vega,
+            call_gex=call_gex,
+            put_gex=put_gex,
+            net_gex=net_gex,
             forward=forward,
             years_to_expiry=now.years,
-            expiry_net_gex=_known_sums(gex, self._expiry_of, len(self.expiries)),
-            total_net_gex=float(_known_sums(gex, np.zeros_like(self._expiry_of), 1)[0]),
+            expiry_net_gex=by_expiry[:-1],
+            total_net_gex=float(by_expiry[-1]),
         )
 
-    def _greeks(self, forward: Floats, years: Floats, volatility_ratio: Floats) -> Floats:
-        return greeks_of_rows(
-            forward[self._expiry_of],
-            self._strike,
-            years[self._expiry_of],
-            self._rate,
-            self._volatility * volatility_ratio[self._expiry_of],
-            self._is_call,
-        )
+
+@compiled
+def remarked(
+    forward: Floats,
+    years: Floats,
+    volatility_ratio: Floats,
+    spot: float,
+    strike: Floats,
+    rate: Floats,
+    volatility: Floats,
+    held: Floats,
+    is_call: Flags,
+    expiry_of: Positions,
+    strike_of: Positions,
+    strikes: int,
+) -> tuple[Floats, Floats, Floats]:
+    """Greeks of each contract; exposures (₹ crore per 1 %) of what is known, NaN where nothing is.
+
+    Args:
+        forward, years, volatility_ratio: of each expiry.
+        spot: ₹.
+        strike, rate, volatility, held, is_call, expiry_of, strike_of: of each contract.
+        strikes: how many there are.
+
+    Returns:
+        ``black76.GREEKS``, shape (5, contracts); exposure of calls, puts and both, shape (3,
+        strikes); that of both by expiry and, last, in all, shape (expiries + 1).
+    """
+    priced = forward[expiry_of], strike, years[expiry_of], rate
+    greeks = greeks_of_rows(*priced, volatility * volatility_ratio[expiry_of], is_call)
+    sums = np.full((3, strikes), np.nan), np.full(len(forward) + 1, np.nan)
+    for i in range(len(held)):
+        gex = greeks[1, i] * held[i] * spot**2 * ONE_PERCENT / RUPEES_PER_CRORE
+        if math.isfinite(gex):
+            _add_row(*sums, gex, is_call[i], strike_of[i], expiry_of[i])
+    return greeks, *sums
 
 
 def _positions(rows: pl.DataFrame, among: pl.DataFrame) -> Positions:
     """Where each row's key stands among the distinct keys."""
     index = among.with_columns(position=pl.int_range(pl.len(), dtype=pl.Int64))
     keyed = rows.select(among.columns).join(index, on=among.columns, maintain_order="left")
-    return keyed["position"].to_numpy()
+    return keyed["position"].to_numpy(writable=True)
 
 
-def _known_sums(values: Floats, group: Positions, count: int) -> Floats:
-    """Sum by group over what is known; NaN for a group of which nothing is."""
-    known = np.isfinite(values)
-    sums = np.bincount(group, weights=np.where(known, values, 0.0), minlength=count)
-    return np.where(np.bincount(group, weights=known, minlength=count) > 0, sums, np.nan)
+@compiled
+def _add_row(
+    by_strike: Floats, by_expiry: Floats, gex: float, is_call: bool, strike: int, expiry: int
+) -> None:
+    side, signed = (0, gex) if is_call else (1, -gex)
+    _add(by_strike[side], strike, signed)
+    _add(by_strike[2], strike, signed)
+    _add(by_expiry, expiry, signed)
+    _add(by_expiry, len(by_expiry) - 1, signed)
+
+
+@compiled
+def _add(sums: Floats, place: int, value: float) -> None:
+    """Sums of nothing are NaN, not 0."""
+    sums[place] = value if math.isnan(sums[place]) else sums[place] + value
+
+
+def warm() -> None:
+    """Compile what a re-mark runs, so that no live path compiles."""
+    clocks.warm()
+    one, yes, first = np.ones(1), np.ones(1, np.bool_), np.zeros(1, np.int64)
+    remarked(one, one, one, 1.0, one, one, one, one, yes, first, first, 1)

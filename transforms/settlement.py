@@ -20,7 +20,6 @@ Money and Finance 11 (1992). sd is held while S moves, as in any normal model.
 from __future__ import annotations
 
 import math
-from typing import TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -32,7 +31,6 @@ from transforms.kernel import compiled
 from transforms.tenor import MINUTES_PER_YEAR, spot_share_at, variance_time
 
 Floats = NDArray[np.float64]
-_FloatOrArray = TypeVar("_FloatOrArray", float, Floats)
 
 _TERMS = ("forward", "strike", "years_to_expiry", "rate", "implied_volatility")
 
@@ -239,12 +237,13 @@ def _time_values(terms: pl.DataFrame) -> Floats:
     return values
 
 
+@compiled
 def remaining_variance(
-    total_variance: _FloatOrArray,
-    variance_years_then: _FloatOrArray,
-    variance_years_now: _FloatOrArray,
+    total_variance: float,
+    variance_years_then: float,
+    variance_years_now: float,
     auction_jump_variance: float = 0.0,
-) -> _FloatOrArray:
+) -> float:
     """Total variance left of what was implied at a snapshot, for re-marking after it.
 
     The variance per variance-year is that of the snapshot, so it shrinks with ``variance_years``:
@@ -259,20 +258,22 @@ def remaining_variance(
     Returns:
         W now; 0 once nothing is left, NaN where the snapshot had no time left or an input is NaN.
     """
-    jump = np.minimum(total_variance, auction_jump_variance)
-    left = np.maximum(variance_years_now, 0.0)
-    had = np.where(np.greater(variance_years_then, 0.0), variance_years_then, np.nan)
-    found = jump * (left > 0.0) + (total_variance - jump) * left / had
-    return cast(_FloatOrArray, found if found.ndim else found.item())
+    if not variance_years_then > 0.0:
+        return math.nan
+    jump = min(total_variance, auction_jump_variance)
+    left = 0.0 if variance_years_now < 0.0 else variance_years_now
+    kept = jump if left > 0.0 else 0.0
+    return kept + (total_variance - jump) * left / variance_years_then
 
 
+@compiled
 def remarked_forward(
-    forward_then: _FloatOrArray,
-    spot_then: _FloatOrArray,
-    spot_now: _FloatOrArray,
-    spot_share_then: _FloatOrArray,
-    spot_share_now: _FloatOrArray,
-) -> _FloatOrArray:
+    forward_then: float,
+    spot_then: float,
+    spot_now: float,
+    spot_share_then: float,
+    spot_share_now: float,
+) -> float:
     """E[settlement] now, ₹, from the forward of a snapshot and the spot's move since.
 
     Before the averaging the usual F·(S/S_then). Inside it, ground that is averaged already stays:

@@ -16,6 +16,7 @@ from transforms import (
     held,
     implied_vol,
     level_grid,
+    marking,
     max_pain,
     moneyness,
     profile,
@@ -50,6 +51,7 @@ _MODULES: tuple[_Warmed, ...] = (
     flips,
     profile,
     level_grid,
+    marking,
     quality,
 )
 COUNT = len(_MODULES)

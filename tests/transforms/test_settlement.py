@@ -353,14 +353,13 @@ def test_auction_jump_stays_to_the_end() -> None:
     assert remaining_variance(5e-6, 2e-4, 1e-4, 1e-5) == 5e-6
 
 
-def test_remaining_variance_of_arrays() -> None:
-    """Element by element; NaN where the snapshot had nothing left or an input is missing."""
-    total = np.array([1.0, 1.0, NAN, 1.0, 1.0])
-    then = np.array([2.0, 0.0, 2.0, NAN, 2.0])
-    now = np.array([1.0, 1.0, 1.0, 1.0, NAN])
-    found = remaining_variance(total, then, now)
-    assert found[0] == 0.5
-    assert np.isnan(found[1:]).all()
+@pytest.mark.parametrize(
+    "terms", [(1.0, 0.0, 1.0), (NAN, 2.0, 1.0), (1.0, NAN, 1.0), (1.0, 2.0, NAN)]
+)
+def test_remaining_variance_of_what_is_not_known(terms: tuple[float, float, float]) -> None:
+    """NaN where the snapshot had nothing left or an input is missing."""
+    assert remaining_variance(1.0, 2.0, 1.0) == 0.5
+    assert math.isnan(remaining_variance(*terms))
 
 
 @given(spots, st.floats(-0.01, 0.01), st.floats(2.0, 30.0), st.floats(0.0, 1.0))
