@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from streaming.table import Floats
 from transforms.chain import analyse
 from transforms.forward import FORWARD_STATUSES
 from transforms.implied_vol import IV_STATUSES
+from transforms.level_grid import LevelGrid
 from transforms.marking import ChainMark
 from transforms.schemas import QUOTES
 
@@ -73,6 +74,8 @@ class ChainView:
         strikes, expiries, underlying: values of the columns of that name, ordered as ``mark``.
         nearest_expiry: the expiry whose forward the underlying shows.
         spot: newest price of the underlying in the chain (₹), told at ``spot_at_ms``.
+        mark: the same chain, to be priced exactly at another spot and instant.
+        grid: its levels about ``spot`` from the newest instant on, to be read at every tick.
     """
 
     symbol: str
@@ -89,6 +92,7 @@ class ChainView:
     spot: float
     spot_at_ms: float
     mark: ChainMark
+    grid: LevelGrid
 
 
 def view_of(contracts: pl.DataFrame, rules: Rules) -> ChainView:
@@ -101,15 +105,15 @@ def view_of(contracts: pl.DataFrame, rules: Rules) -> ChainView:
     rows = contracts.sort("expiry", "strike", "is_call")
     quotes = rows.select(QUOTES.polars.names())
     # Time to expiry counts from each chain's own instant, not from that of the newest one.
-    parts = [
-        analyse(quotes.filter(rows["as_of"] == as_of), as_of, rules)
-        for as_of in rows["as_of"].unique().sort()
-    ]
+    instants = rows["as_of"].unique().sort()
+    parts = [analyse(quotes.filter(rows["as_of"] == at), at, rules) for at in instants]
     strikes = pl.concat(part.strikes for part in parts).sort("expiry", "strike")
     expiries = pl.concat(part.expiries for part in parts).sort("expiry")
-    whole = parts[0] if len(parts) == 1 else analyse(quotes, rows["as_of"].max(), rules)  # type: ignore[arg-type]
+    as_of = instants[-1].astimezone(UTC)
+    whole = parts[0] if len(parts) == 1 else analyse(quotes, as_of, rules)
     quoted_at_ms, as_of_ms = _ms(rows["quoted_at"]), _ms(rows["as_of"])
     newest = rows.sort("quoted_at").filter(pl.col("spot").is_not_null()).tail(1)
+    spot = float(newest["spot"][0]) if len(newest) else float("nan")
     status = _codes(rows["iv_status"], IV_STATUSES)
     return ChainView(
         symbol=rows["symbol"][0],
@@ -123,9 +127,10 @@ def view_of(contracts: pl.DataFrame, rules: Rules) -> ChainView:
         expiries=_block(expiries, EXPIRY_COLUMNS),
         underlying=_block(whole.underlyings, UNDERLYING_COLUMNS),
         nearest_expiry=whole.underlyings["nearest_expiry"][0],
-        spot=float(newest["spot"][0]) if len(newest) else float("nan"),
+        spot=spot,
         spot_at_ms=float(_ms(newest["quoted_at"])[0]) if len(newest) else float("nan"),
         mark=ChainMark(rows, rules),
+        grid=LevelGrid(rows, rules, spot, as_of),
     )
 
 

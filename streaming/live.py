@@ -1,7 +1,8 @@
 """The live state: the newest value of every field, whoever told it, and analytics marked to spot.
 
 Prices come from the socket and, where the chain is newer, from the chain; implied volatility and
-its companions from the chain; Greeks and exposure are computed again for each new spot. How rows
+its companions from the chain; Greeks and exposure are computed again for each new spot, but at most
+twice a second: between two such marks the sums of exposure follow each tick on a grid. How rows
 are merged by age stands in ``table``, who the rows are in ``catalogue``, formulas in
 ``transforms``, and who is sent what in ``viewers``.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from streaming.chain_view import (
     ChainView,
 )
 from streaming.table import Floats, Indices
+from transforms.level_grid import MEASURES, Levels
 
 _LAST_PRICE = FEED_COLUMN_INDEX["last_price"]
 _TRADED_AT = FEED_COLUMN_INDEX["traded_at_ms"]
@@ -51,6 +53,7 @@ _MARKED_STRIKE = (
 )
 _MARKED_EXPIRY = ("forward", "years_to_expiry", "net_gex_crore_per_percent", "marked_at_ms")
 _MARKED_UNDERLYING = ("forward", "net_gex_crore_per_percent", "marked_at_ms")
+_NET_GEX = MEASURES.index("net_gex_crore_per_percent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class LiveState:
         self._spot_rows: dict[str, int] = {}
         self._chains: dict[str, _Held] = {}
         self._marked_at_ms: dict[str, float] = {}
+        self._off_grid: dict[str, Floats | None] = {}
         self._to_mark: set[str] = set()
         self._symbols: list[str] = []
 
@@ -165,6 +169,7 @@ class LiveState:
         self._take_chain_sums(held)
         # The new chain is marked at once, so that no number of the old one outlives it.
         self._marked_at_ms.pop(view.symbol, None)
+        self._off_grid.pop(view.symbol, None)
         self._to_mark.add(view.symbol)
 
     def mark(self, now: datetime) -> int:
@@ -212,7 +217,8 @@ class LiveState:
         table.merge(told.rows, columns, both, told.price_at_ms, version)
         close = told.values[:, [_PREVIOUS_CLOSE]]
         table.merge(told.rows, ("previous_close_price",), close, told.at_ms, version)
-        self._derive_spots(told.rows)
+        for symbol in self._derive_spots(told.rows):
+            self._follow_tick(symbol, told.received_at_ms)
 
     def _take_chain_contracts(self, held: _Held) -> None:
         contracts, version, view = self._catalogue.contracts, self._version, held.view
@@ -263,7 +269,8 @@ class LiveState:
         )
         table.put(rows, _DERIVED, values, self._version)
 
-    def _derive_spots(self, rows: Indices) -> None:
+    def _derive_spots(self, rows: Indices) -> list[str]:
+        """Merge both sources' prices; tells the symbols whose price has changed."""
         table = self._catalogue.underlyings
         chain_at = table.at_ms("chain_spot", rows)
         price, price_at, is_live = _newest(
@@ -275,10 +282,12 @@ class LiveState:
         received = np.where(is_live == 1, table.column("socket_received_at_ms", rows), chain_at)
         change = 100 * (price / table.column("previous_close_price", rows) - 1)
         moved = rows[price != table.column("spot", rows)]
-        self._to_mark.update(self._symbols[row] for row in moved.tolist())
+        symbols = [self._symbols[row] for row in moved.tolist()]
+        self._to_mark.update(symbols)
         names = ("spot", "spot_at_ms", "spot_received_at_ms", "change_percent")
         values = np.column_stack((price, price_at, received, change))
         table.put(rows, names, values, self._version)
+        return symbols
 
     def _mark(self, symbol: str, now: datetime, now_ms: float) -> None:
         catalogue, held = self._catalogue, self._chains[symbol]
@@ -295,10 +304,38 @@ class LiveState:
         catalogue.contracts.put(held.contracts, names, _columns(*greeks, now_ms), version)
         gex = _columns(marked.call_gex, marked.put_gex, marked.net_gex, now_ms)
         catalogue.strikes.put(held.strikes, _MARKED_STRIKE, gex, version)
-        sums = _columns(marked.forward, marked.years_to_expiry, marked.expiry_net_gex, now_ms)
+        net_gex = np.append(marked.expiry_net_gex, marked.total_net_gex)
+        self._put_levels(held, marked.forward, marked.years_to_expiry, net_gex, now_ms)
+        self._off_grid[symbol] = _beside(net_gex, _net_gex(view.grid.at(spot, now)))
+
+    def _follow_tick(self, symbol: str, received_at_ms: float) -> None:
+        """Move what a grid tells of the expiries and the underlying to the newest spot.
+
+        All that a mark says of these rows is written, so that ``marked_at_ms`` is true of each
+        field; strikes and contracts keep the numbers and the instant of the last exact mark.
+        """
+        off_grid = self._off_grid.get(symbol)
+        if off_grid is None:
+            return
+        held, spot = self._chains[symbol], self._catalogue.underlyings.value(symbol, "spot")
+        at_ms = max(received_at_ms, self._marked_at_ms[symbol])
+        grid, at = held.view.grid, datetime.fromtimestamp(at_ms / 1000, UTC)
+        if grid.covers(spot, at):
+            levels = grid.at(spot, at)
+            # Open interest that the socket told since the chain is not in the grid: what it made of
+            # the last exact mark is carried on, and the next exact mark corrects it.
+            net_gex = _net_gex(levels) + off_grid
+            self._put_levels(held, levels.forward, levels.years_to_expiry, net_gex, at_ms)
+
+    def _put_levels(
+        self, held: _Held, forward: Floats, years: Floats, net_gex: Floats, at_ms: float
+    ) -> None:
+        """Write what a mark says of the expiries and, last in ``net_gex``, of the underlying."""
+        catalogue, version = self._catalogue, self._version
+        sums = _columns(forward, years, net_gex[:-1], at_ms)
         catalogue.expiries.put(held.expiries, _MARKED_EXPIRY, sums, version)
-        nearest = view.mark.expiries.index(view.nearest_expiry)
-        total = np.array([[marked.forward[nearest], marked.total_net_gex, now_ms]])
+        nearest = held.view.mark.expiries.index(held.view.nearest_expiry)
+        total = np.array([[forward[nearest], net_gex[-1], at_ms]])
         catalogue.underlyings.put(held.underlying, _MARKED_UNDERLYING, total, version)
 
 
@@ -314,6 +351,17 @@ def _picked(whole: _Told, keys: Sequence[str], known: Mapping[str, int]) -> _Tol
 def _columns(*columns: Floats | float) -> Floats:
     """Arrays of one length, and numbers that stand for a whole column, side by side."""
     return np.column_stack(np.broadcast_arrays(*columns))
+
+
+def _net_gex(levels: Levels) -> Floats:
+    """Of each expiry and, last, of all together."""
+    return np.append(levels.by_expiry[:, _NET_GEX], levels.total[_NET_GEX])
+
+
+def _beside(exact: Floats, on_grid: Floats) -> Floats | None:
+    """What a mark has beyond the grid; None where one knows an expiry that the other does not."""
+    is_alike = np.array_equal(np.isnan(exact), np.isnan(on_grid))
+    return exact - on_grid if is_alike else None
 
 
 def _newest(

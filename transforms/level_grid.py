@@ -14,6 +14,7 @@ under 10⁻³ of the peak on an expiry day's last half hour.
 # ruff: noqa: PLR0917 - compiled kernels take their scalars by position.
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -22,6 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from market.rules import Rules
+from transforms import clocks
 from transforms.black76 import cross_greeks_of_rows, greeks_of_rows
 from transforms.clocks import Clocks, Reading
 from transforms.exposure import ONE_PERCENT, RUPEES_PER_CRORE
@@ -54,10 +56,14 @@ class Levels:
     Attributes:
         by_expiry: shape (expiries, measures), in the order of ``LevelGrid.expiries``.
         total: shape (measures,), all expiries together.
+        forward: ₹, shape (expiries,); not interpolated, so those of ``marking``.
+        years_to_expiry: shape (expiries,).
     """
 
     by_expiry: Floats
     total: Floats
+    forward: Floats
+    years_to_expiry: Floats
 
 
 class LevelGrid:
@@ -89,32 +95,36 @@ class LevelGrid:
         """
         rows = contracts.sort("expiry", "strike", "is_call")
         expiries = rows.group_by("expiry", maintain_order=True).first()
-        clocks = Clocks(expiries, rules)
-        self.expiries: tuple[date, ...] = clocks.expiries
+        self._clocks = Clocks(expiries, rules)
+        self._forward, self._spot = floats(expiries, "forward"), floats(expiries, "spot")
+        self.expiries: tuple[date, ...] = self._clocks.expiries
         self.spot, self.as_of = spot, as_of
-        self.valid_seconds = _valid_seconds(clocks.at(as_of).years, interval_seconds)
+        self.valid_seconds = _valid_seconds(self._clocks.at(as_of).years, interval_seconds)
         spots = spot * np.exp(np.linspace(-_REACH, _REACH, _POINTS))
         readings = [
-            clocks.at(as_of + timedelta(seconds=float(seconds)))
+            self._clocks.at(as_of + timedelta(seconds=float(seconds)))
             for seconds in np.linspace(0.0, self.valid_seconds, _INSTANTS)
         ]
-        self._values = _repriced(rows, expiries, clocks, spots, readings)
+        self._values = _repriced(rows, expiries, self._clocks, spots, readings)
 
     def covers(self, spot: float, as_of: datetime) -> bool:
         """Whether ``at`` can answer: beyond the grid the chain must be repriced."""
         seconds = (as_of - self.as_of).total_seconds()
-        inside = abs(np.log(spot / self.spot)) <= _REACH if spot > 0.0 else False
-        return bool(inside and 0.0 <= seconds <= self.valid_seconds)
+        inside = min(spot, self.spot) > 0.0 and abs(math.log(spot / self.spot)) <= _REACH
+        return inside and 0.0 <= seconds <= self.valid_seconds
 
     def at(self, spot: float, as_of: datetime) -> Levels:
-        """Exposures at a spot (₹) and an instant; NaN where ``covers`` says no."""
+        """Levels at a spot (₹) and an instant; exposures are NaN where ``covers`` says no."""
         seconds = (as_of - self.as_of).total_seconds()
         by_expiry = interpolate(self._values, spot, self.spot, _REACH, seconds, self.valid_seconds)
-        return Levels(by_expiry[:-1], by_expiry[-1])
+        now = self._clocks.at(as_of)
+        forward = self._clocks.forwards(self._forward, self._spot, spot, now)
+        return Levels(by_expiry[:-1], by_expiry[-1], forward, now.years)
 
 
 def warm() -> None:
     """Compile what a tick runs, so that no live path compiles."""
+    clocks.warm()
     interpolate(np.zeros((1, 3, 8, len(MEASURES))), 1.0, 1.0, _REACH, 0.0, 1.0)
 
 
@@ -177,7 +187,7 @@ def _valid_seconds(years: Floats, interval_seconds: float) -> float:
 def _repriced(
     rows: pl.DataFrame,
     expiries: pl.DataFrame,
-    clocks: Clocks,
+    settlements: Clocks,
     spots: Floats,
     readings: list[Reading],
 ) -> Floats:
@@ -188,8 +198,10 @@ def _repriced(
         pl.col("implied_volatility").is_not_null() & pl.col("open_interest_units").is_not_null()
     ).partition_by("expiry", as_dict=True, include_key=False)
     for t, reading in enumerate(readings):
-        forwards = np.array([clocks.forwards(forward, spot, level, reading) for level in spots])
-        for e, expiry in enumerate(clocks.expiries):
+        forwards = np.array(
+            [settlements.forwards(forward, spot, level, reading) for level in spots]
+        )
+        for e, expiry in enumerate(settlements.expiries):
             if (expiry,) in chains and np.isfinite(forwards[0, e] * reading.volatility_ratio[e]):
                 terms = (forwards[:, e], reading.years[e], reading.volatility_ratio[e])
                 values[e, t] = _exposures(chains[(expiry,)], spots, *terms)

@@ -76,3 +76,23 @@ def test_a_chain_without_prices_is_nulls_with_statuses() -> None:
     assert np.isnan(view.volatilities[:, 0]).all()
     assert not np.isnan(view.volatilities[:, 1]).any()
     assert np.isnan(view.spot)
+
+
+def test_grid_is_of_the_same_chain() -> None:
+    """It begins at the newest instant, about the chain's spot, with the expiries of the mark."""
+    later = AS_OF + timedelta(minutes=5)
+    held = 65.0 * (1 + (7 * pl.int_range(pl.len())) % 11)
+    both = pl.concat([contracts(), contracts(later, FAR)]).with_columns(open_interest_units=held)
+    view = view_of(both, RULES)
+    assert view.grid.expiries == view.mark.expiries
+    assert view.grid.covers(view.spot, later)
+    assert not view.grid.covers(view.spot, AS_OF)
+    exact, levels = view.mark.at(view.spot, later), view.grid.at(view.spot, later)
+    np.testing.assert_allclose(levels.by_expiry[:, 0], exact.expiry_net_gex, rtol=1e-9)
+
+
+def test_without_a_spot_there_is_no_grid() -> None:
+    """A chain that tells no spot covers none, and nothing raises."""
+    view = view_of(contracts().with_columns(spot=pl.lit(None, pl.Float64)), RULES)
+    assert not view.grid.covers(TRUTH.spot, AS_OF)
+    assert np.isnan(view.grid.at(TRUTH.spot, AS_OF).total).all()

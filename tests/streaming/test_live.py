@@ -7,13 +7,14 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokers.upstox.codec import decode
 from market.live_frame import LiveTable
-from streaming.chain_view import view_of
+from streaming.chain_view import ChainView, view_of
 from streaming.live import LiveState
 from tests.strategies import AS_OF, RULES
 from tests.streaming import feed_frames
@@ -249,6 +250,90 @@ def test_marks_are_throttled_but_the_last_spot_is_not_lost() -> None:
     assert made.mark(AS_OF + timedelta(seconds=3)) == 1
     carry = contracts()["forward"][0] / TRUTH.spot
     assert rows(made, "underlying")[1]["forward"] == pytest.approx(24_099.0 * carry)
+
+
+NET_GEX = "net_gex_crore_per_percent"
+
+
+def followed() -> tuple[LiveState, ChainView]:
+    """A state with a chain whose net exposure is not nothing, marked at its own instant."""
+    held = 65.0 * (1 + (7 * pl.int_range(pl.len())) % 11)
+    made, view = state(), view_of(contracts().with_columns(open_interest_units=held), RULES)
+    made.take_chain(view, NUMBERS)
+    assert made.mark(AS_OF) == 1
+    return made, view
+
+
+@settings(max_examples=30)
+@given(st.floats(-0.0145, 0.0145).filter(lambda move: abs(move) > 1e-9))
+def test_levels_follow_a_tick_between_marks(move: float) -> None:
+    """Forward and exposure are those of an exact mark at the tick's spot and instant."""
+    made, view = followed()
+    spot, at = TRUTH.spot * math.exp(move), AS_OF + timedelta(milliseconds=120)
+    tell(made, SPOT_KEY, 100, Told(last_price=spot))
+    exact, gross = view.mark.at(spot, at), view.grid.at(spot, at).total[1]
+    expiry, underlying = rows(made, "expiry")[1], rows(made, "underlying")[1]
+    assert expiry[NET_GEX] == pytest.approx(exact.expiry_net_gex[0], abs=1e-4 * gross)
+    assert underlying[NET_GEX] == pytest.approx(exact.total_net_gex, abs=1e-4 * gross)
+    assert expiry["forward"] == underlying["forward"] == exact.forward[0]
+    assert expiry["years_to_expiry"] == exact.years_to_expiry[0]
+    assert expiry["marked_at_ms"] == underlying["marked_at_ms"] == BASE_MS + 120
+
+
+def test_levels_move_but_strikes_and_contracts_wait_for_the_mark() -> None:
+    """A tick moves the sums at once; the rest, and its instants, at the next exact mark."""
+    made, _ = followed()
+    before = rows(made, "underlying")[1]
+    seen = made.version
+    tell(made, SPOT_KEY, 100, Told(last_price=TRUTH.spot + 40))
+    assert abs(rows(made, "underlying")[1][NET_GEX] - before[NET_GEX]) > 1e-3
+    assert {t.name for t in made.changed(seen, None)} == {"underlying", "expiry"}
+    assert made.mark(AS_OF + timedelta(milliseconds=400)) == 0
+    assert made.mark(AS_OF + timedelta(milliseconds=500)) == 1
+    marked = rows(made, "strike", seen)
+    assert len(marked) == len(TRUTH.strikes)
+    assert {row["marked_at_ms"] for row in marked.values()} == {BASE_MS + 500}
+    assert call(made)["greeks_at_ms"] == BASE_MS + 500
+
+
+@pytest.mark.parametrize("move", [-0.02, 0.02])
+def test_beyond_the_grid_levels_wait_for_the_mark(move: float) -> None:
+    """Nothing is extrapolated: number and instant stay those of the last mark."""
+    made, _ = followed()
+    names = ("forward", NET_GEX, "marked_at_ms")
+    before = [rows(made, table)[1][name] for table in ("underlying", "expiry") for name in names]
+    tell(made, SPOT_KEY, 100, Told(last_price=TRUTH.spot * (1 + move)))
+    after = [rows(made, table)[1][name] for table in ("underlying", "expiry") for name in names]
+    assert after == before
+    assert made.mark(AS_OF + SECOND) == 1
+    marked = rows(made, "underlying")[1]
+    assert (marked["spot"], marked["marked_at_ms"]) == (TRUTH.spot * (1 + move), BASE_MS + 1000)
+
+
+def test_open_interest_newer_than_the_chain_stays_in_the_levels() -> None:
+    """What the socket told of it is in the mark, and no tick after it takes it out again."""
+    made, view = followed()
+    tell(made, CALL, 10, Told(open_interest_units=6_500.0))
+    tell(made, SPOT_KEY, 20, Told(last_price=TRUTH.spot + 1))
+    assert made.mark(AS_OF + SECOND) == 1
+    marked = rows(made, "underlying")[1][NET_GEX]
+    tell(made, SPOT_KEY, 1100, Told(last_price=TRUTH.spot + 2))
+    followed_tick = rows(made, "underlying")[1][NET_GEX]
+    on_grid = view.grid.at(TRUTH.spot + 2, AS_OF + SECOND).total[0]
+    assert abs(marked - on_grid) > 100 * abs(followed_tick - marked) > 0.0
+
+
+def test_an_expiry_that_only_the_socket_knows_is_not_forgotten() -> None:
+    """Without open interest the chain's grid knows nothing, so ticks leave the mark alone."""
+    made = state()
+    unknown = contracts().with_columns(open_interest_units=pl.lit(None, pl.Float64))
+    made.take_chain(view_of(unknown, RULES), NUMBERS)
+    tell(made, CALL, 10, Told(open_interest_units=6_500.0))
+    made.mark(AS_OF)
+    marked = rows(made, "expiry")[1]
+    assert marked[NET_GEX] > 0.0
+    tell(made, SPOT_KEY, 100, Told(last_price=TRUTH.spot + 2))
+    assert rows(made, "expiry")[1] == marked
 
 
 def test_the_numbers_may_come_last() -> None:

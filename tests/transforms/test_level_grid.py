@@ -51,6 +51,8 @@ def test_beside_it_it_is_an_exact_repricing(move: float, share: float) -> None:
     gross = levels.total[1]
     assert levels.by_expiry[:, 0] == pytest.approx(exact.expiry_net_gex, abs=1e-4 * gross)
     assert levels.total[0] == pytest.approx(exact.total_net_gex, abs=1e-4 * gross)
+    assert (levels.forward == exact.forward).all()
+    assert (levels.years_to_expiry == exact.years_to_expiry).all()
 
 
 @pytest.mark.parametrize("minutes", [120.0, 45.0, 31.0, 20.0, 10.0])
