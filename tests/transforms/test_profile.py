@@ -112,12 +112,15 @@ def test_hedging_is_the_change_of_delta() -> None:
     ]
     expiry = Expiry(rows, years=9 / 365)
     ratios = (0.95, 0.99, 1.0, 1.01, 1.06)
-    _, found, book = prepared(expiry)
+    owners, found, book = prepared(expiry)
     before = sum(c * call - p * put for c, p, call, put in deltas(expiry, 1000.0))
     for ratio, flow in zip(ratios, hedge_flows(found, book, ratios)[0], strict=True):
         after = sum(c * call - p * put for c, p, call, put in deltas(expiry, 1000.0 * ratio))
         want = -(after - before) * 1000.0 * ratio / 1e7
         assert flow == pytest.approx(want, rel=1e-9, abs=1e-12)
+    published = with_hedge_flows(owners, found, book).row(0, named=True)
+    one_percent = hedge_flows(found, book, (1.01, 0.99))[0].tolist()
+    assert [published[f"hedge_flow_{way}_crore"] for way in ("up", "down")] == one_percent
 
 
 @given(chains())
