@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from transforms import (
+    barriers,
     build_up,
     flips,
     forward,
@@ -52,6 +53,7 @@ _MODULES: tuple[_Warmed, ...] = (
     profile,
     level_grid,
     marking,
+    barriers,
     quality,
 )
 COUNT = len(_MODULES)
