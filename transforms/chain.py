@@ -34,7 +34,7 @@ from transforms import (
 )
 from transforms.bells import bells, symbol_starts, symbols
 from transforms.context import Context
-from transforms.layout import Book, lay_out, spread, starts
+from transforms.layout import Book, beside, lay_out, spread, starts
 from transforms.schemas import (
     CONTRACTS,
     EXPIRIES,
@@ -152,7 +152,8 @@ def _newest_instant(expiries: pl.DataFrame) -> datetime:
 
 
 def _contracts(book: Book, expiries: pl.DataFrame, strikes: pl.DataFrame) -> pl.DataFrame:
-    named = spread(book.contracts, expiries, "expiry_id", (*_OF_EXPIRY, "settlement_at"))
+    owners = expiries.with_columns(settlement.usable_share())
+    named = spread(book.contracts, owners, "expiry_id", (*_OF_EXPIRY, "settlement_at"))
     quoted = spread(smile.with_premium(named), strikes, "strike_id", _OF_STRIKE)
     return settlement.with_settlement(greeks.cross_greeks_at(greeks.greeks_at(quoted)))
 
@@ -223,4 +224,5 @@ def _keyed(strikes: pl.DataFrame, expiries: pl.DataFrame) -> pl.DataFrame:
 
 
 def _versioned(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(formula_version=pl.lit(FORMULA_VERSION))
+    version = pl.Series("formula_version", [FORMULA_VERSION], pl.String)
+    return beside(frame, [version.new_from_index(0, len(frame))])

@@ -32,6 +32,7 @@ from transforms.tenor import MINUTES_PER_YEAR, spot_share_at, variance_time
 
 Floats = NDArray[np.float64]
 
+_HOLDING_THE_AVERAGE = ("parity", "crossed_parity", "future")
 _TERMS = ("forward", "strike", "years_to_expiry", "rate", "implied_volatility")
 
 
@@ -173,7 +174,8 @@ def settlement_greeks(
         Δ_settlement = ∂V/∂F·∂F/∂S = s·Δ_F,   Γ_settlement = ∂²V/∂F²·(∂F/∂S)² = s²·Γ_F
 
     To the order of the normal approximation this is the module's closed form with F = m and
-    W = sd²/F². It does not hold for a forward made from the spot (S·carry) inside the window.
+    W = sd²/F². It does not hold for a forward made from the spot (S·carry) inside the window: see
+    ``usable_share``.
 
     Null where ``is_expiry_day`` is not true, or an input is null.
     """
@@ -182,6 +184,17 @@ def settlement_greeks(
         (share * pl.col(delta_forward)).alias("delta_settlement"),
         (share**2 * pl.col(gamma_forward)).alias("gamma_settlement"),
     ]
+
+
+def usable_share() -> pl.Expr:
+    """``spot_share`` of an expiry, null where its forward does not hold the average so far.
+
+    Before the averaging any forward will do. Inside it one made from the spot, or carried over from
+    earlier, knows nothing of what is averaged already (``forward_status``).
+    """
+    share = pl.col("spot_share")
+    is_told = pl.col("forward_status").is_in(_HOLDING_THE_AVERAGE)
+    return pl.when((share >= 1.0) | is_told).then(share).alias("spot_share")
 
 
 def theta_to_settlement(time_value: str = "time_value") -> pl.Expr:

@@ -24,6 +24,7 @@ from transforms.settlement import (
     settlement_deviation,
     settlement_mean,
     time_value_of_rows,
+    usable_share,
     warm,
     with_settlement,
 )
@@ -384,3 +385,24 @@ def test_warm_compiles_what_the_live_path_calls() -> None:
     before = len(time_value_of_rows.signatures)  # type: ignore[attr-defined]
     settled(TODAY)
     assert len(time_value_of_rows.signatures) == before == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("status", "share", "expected"),
+    [
+        ("parity", 0.5, 0.5),
+        ("future", 0.5, 0.5),
+        ("crossed_parity", 0.0, 0.0),
+        ("spot_carry", 0.5, None),
+        ("last_ratio", 0.5, None),
+        ("neighbour_carry", 0.5, None),
+        ("spot_carry", 1.0, 1.0),
+        ("no_forward", 0.5, None),
+    ],
+)
+def test_a_forward_from_spot_knows_no_average(
+    status: str, share: float, expected: float | None
+) -> None:
+    """Inside the averaging it says nothing of the settlement; before it nothing is averaged."""
+    frame = pl.DataFrame({"forward_status": [status], "spot_share": [share]})
+    assert frame.select(usable_share()).item() == expected
