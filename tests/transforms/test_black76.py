@@ -1,11 +1,8 @@
-"""Black-76: published values, exact arithmetic, limits and laws."""
+"""Black-76: exact arithmetic, limits and laws; published values are met in ``test_oracles``."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,66 +13,6 @@ from tests.exact_black76 import exact_derivative
 from tests.reference_black76 import precise_price
 from tests.strategies import Option, options
 from transforms import black76
-
-OraclePath = Callable[[str], Path]
-
-
-def cases(oracle_path: OraclePath, fn: str) -> list[dict[str, object]]:
-    """The published cases of one kind."""
-    return [c for c in json.loads(oracle_path("oracles.json").read_text()) if c["fn"] == fn]
-
-
-def forward_of(case: dict[str, object]) -> float:
-    """A case's forward: given, or spot with its carry, F = S·exp((r − q)T)."""
-    if "F" in case:
-        return float(case["F"])
-    return float(case["S"]) * math.exp((case["r"] - case["q"]) * case["T"])
-
-
-@pytest.mark.parametrize("fn", ["bsm_price", "black76_price"])
-def test_published_prices(oracle_path: OraclePath, fn: str) -> None:
-    """Haug's, Hull's and the libraries' prices are met to the digits that they print."""
-    found = cases(oracle_path, fn)
-    assert found
-    for case in found:
-        value = black76.price(
-            forward_of(case), case["K"], case["T"], case["r"], case["vol"], case["type"] == "c"
-        )
-        assert value == pytest.approx(case["expect"], abs=case["tol"]), case["id"]
-
-
-def test_published_distances(oracle_path: OraclePath) -> None:
-    """Hull's d1."""
-    for case in cases(oracle_path, "d1"):
-        value = black76.first_distance(forward_of(case), case["K"], case["T"], case["vol"])
-        assert value == pytest.approx(case["expect"], abs=case["tol"]), case["id"]
-
-
-def test_published_deltas_and_gammas(oracle_path: OraclePath) -> None:
-    """Spot Greeks from ours by the chain rule: Δ_S = Δ_F·F/S, Γ_S = Γ_F·(F/S)²."""
-    for case in cases(oracle_path, "delta"):
-        forward = forward_of(case)
-        value = black76.delta(
-            forward, case["K"], case["T"], case["r"], case["vol"], case["type"] == "c"
-        )
-        spot_delta = value * forward / case["S"]
-        assert spot_delta == pytest.approx(case["expect"], abs=case["tol"]), case["id"]
-    for case in cases(oracle_path, "gamma"):
-        forward = forward_of(case)
-        value = black76.gamma(forward, case["K"], case["T"], case["r"], case["vol"])
-        spot_gamma = value * (forward / case["S"]) ** 2
-        assert spot_gamma == pytest.approx(case["expect"], abs=case["tol"]), case["id"]
-
-
-def test_published_thetas(oracle_path: OraclePath) -> None:
-    """With spot unchanged the forward decays: Θ_S = Θ_F − (r − q)·F·Δ_F."""
-    for case in cases(oracle_path, "theta_per_year"):
-        forward = forward_of(case)
-        terms = (forward, case["K"], case["T"], case["r"], case["vol"], case["type"] == "c")
-        carry = (case["r"] - case["q"]) * forward * black76.delta(*terms)
-        assert black76.theta(*terms) - carry == pytest.approx(
-            case["expect"], abs=max(case["tol"], 1e-4)
-        ), case["id"]
 
 
 @given(options())

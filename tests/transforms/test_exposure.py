@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -51,18 +48,6 @@ def frame_of(rows: list[tuple[object, ...]], spot: float = 100.0) -> pl.DataFram
 def exposure(gamma: float, units: float, spot: float, is_call: bool = True) -> float:
     """Exposure of one contract."""
     return float(frame_of([(100.0, is_call, gamma, units)], spot)[GEX][0])
-
-
-def test_published_figure(oracle_path: Callable[[str], Path]) -> None:
-    """Units of open interest are not multiplied by a lot."""
-    for case in json.loads(oracle_path("oracles.json").read_text()):
-        if case["fn"] == "gex":
-            found = exposure(case["gamma"], case["oi_units"], case["S"], case["sign"] > 0)
-            assert found == pytest.approx(case["expect_cr_per_1pct"], abs=1e-4)
-        if case["fn"] == "gex_variants":
-            units = case["oi_contracts"] * case["mult"]
-            rupees = exposure(case["gamma"], units, case["S"]) * 1e7
-            assert rupees == pytest.approx(case["expect"]["per_1pct"])
 
 
 def test_a_contract_worked_by_hand() -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 import pytest
@@ -50,18 +46,8 @@ def payout(rows: list[tuple[float, float, float]], level: float) -> float:
     return calls + sum(max(k - level, 0) * p for k, _, p in rows)
 
 
-def test_published(oracle_path: Callable[[str], Path]) -> None:
-    """The strike that the oracle names (owaiswiz/OptionMaxPain's own test)."""
-    cases = json.loads(oracle_path("oracles.json").read_text())
-    (case,) = (c for c in cases if c["fn"] == "max_pain")
-    rows = {float(k): tuple(pair) for k, pair in case["chain"].items()}
-    payouts = {float(k): rupees for k, rupees in case["expect_payout"].items()}
-    strike = float(case["expect_strike"])
-    assert found(rows) == (strike, pytest.approx(payouts[strike] / RUPEES_PER_CRORE))
-
-
 def test_published_payouts() -> None:
-    """The payouts at each strike, and the least of them (same source)."""
+    """The payouts at each strike, and the least of them (owaiswiz/OptionMaxPain's own test)."""
     strike, call, put = (
         np.array(a) for a in zip(*((k, *v) for k, v in PUBLISHED.items()), strict=True)
     )
