@@ -25,7 +25,7 @@ from market.rules import IST
 from transforms.aggregates import finite
 from transforms.columns import INSTANT
 from transforms.kernel import compiled
-from transforms.layout import floats
+from transforms.layout import beside, columns_of, floats
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int8]
@@ -102,14 +102,16 @@ def with_build_up(
         floats(start, "days"),
         tick_rupees,
     )
-    return contracts.with_columns(
-        open_interest_change(),
-        _BUILD_UP_WORDS.gather(places[0]).alias("build_up"),
-        pl.Series("interval_open_interest_change_units", changes[0], nan_to_null=True),
-        _BUILD_UP_WORDS.gather(places[1]).alias("build_up_interval"),
-        pl.Series("residual_premium", changes[1], nan_to_null=True),
-        _FLOW_WORDS.gather(places[2]).alias("flow"),
+    columns = {
+        "interval_open_interest_change_units": changes[0],
+        "residual_premium": changes[1],
+    }
+    words = (
+        _BUILD_UP_WORDS[places[0]].alias("build_up"),
+        _BUILD_UP_WORDS[places[1]].alias("build_up_interval"),
+        _FLOW_WORDS[places[2]].alias("flow"),
     )
+    return beside(contracts.with_columns(open_interest_change()), [*columns_of(columns), *words])
 
 
 def open_interest_change(side: str = "") -> pl.Expr:
@@ -132,7 +134,7 @@ def _start(contract_ids: pl.Series, previous: pl.DataFrame, as_of: datetime) -> 
         days=(now - pl.col("as_of")).dt.total_microseconds() / _MICROSECONDS_PER_DAY
     )
     rows = _rows_in(usable["contract_id"], contract_ids)
-    return pl.DataFrame([usable[name].gather(rows) for name in (*_TERMS, "days")])
+    return usable[[*_TERMS, "days"]][rows]
 
 
 def _rows_in(known: pl.Series, wanted: pl.Series) -> pl.Series:
@@ -141,7 +143,7 @@ def _rows_in(known: pl.Series, wanted: pl.Series) -> pl.Series:
         # Nothing was listed or dropped since: the usual case, and much cheaper than a join.
         return pl.Series(np.arange(len(known), dtype=np.uint32))
     if known.is_empty():
-        return pl.repeat(None, len(wanted), dtype=pl.UInt32, eager=True)
+        return pl.Series([None], dtype=pl.UInt32).new_from_index(0, len(wanted))
     rows = pl.DataFrame({"id": known}).with_row_index("row")
     if known.n_unique() < len(known):
         rows = rows.unique("id", keep="last")

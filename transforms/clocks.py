@@ -5,7 +5,6 @@ follows the spot less and less. The laws stand in ``tenor`` and ``settlement``; 
 ready for the few expiries of one symbol, to be asked at every tick.
 """
 
-
 from __future__ import annotations
 
 import math

@@ -49,23 +49,25 @@ class Schema:
         Raises:
             SchemaMismatch: if a column is missing, cannot be cast, or is required and null.
         """
-        missing = [c.name for c in self.columns if c.name not in frame.columns]
+        known = set(frame.columns)
+        missing = [c.name for c in self.columns if c.name not in known]
         if missing:
             raise SchemaMismatch(f"frame {self.name} lacks columns {missing}")
+        # By position and series by series: a query's plan costs more than a small frame's casts.
+        conforming = frame[[c.name for c in self.columns]]
         try:
-            # Series by series: a query's plan costs more than all of a small frame's casts.
-            cast = pl.DataFrame([_cast(frame.get_column(c.name), c.dtype) for c in self.columns])
+            for place, (column, found) in enumerate(
+                zip(self.columns, conforming.get_columns(), strict=True)
+            ):
+                if found.dtype != column.dtype:
+                    conforming.replace_column(place, found.cast(column.dtype))
         except pl.exceptions.PolarsError as error:
             raise SchemaMismatch(f"frame {self.name}: {error}") from error
         required = [c.name for c in self.columns if c.is_required]
-        nulls = [name for name in required if cast[name].null_count()]
+        nulls = [name for name in required if conforming.get_column(name).null_count()]
         if nulls:
             raise SchemaMismatch(f"frame {self.name} has nulls in required columns {nulls}")
-        return cast
-
-
-def _cast(column: pl.Series, dtype: pl.DataType | type[pl.DataType]) -> pl.Series:
-    return column if column.dtype == dtype else column.cast(dtype)
+        return conforming
 
 
 TEXT, FLOAT, INT = pl.String, pl.Float64, pl.Int64

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import cast
 
 import polars as pl
 
@@ -122,7 +123,7 @@ class Context:
 def _known(schema: Schema, frame: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
     conforming = schema.conform(frame)
     column = _KNOWN_AT[schema.name]
-    newest = conforming.select(pl.col(column).max()).item()
+    newest = cast("datetime | None", conforming[column].max())
     if newest is not None and newest > as_of.astimezone(UTC):
         raise LookAhead(
             f"context {schema.name} has a row of {column} {newest}, after the snapshot's {as_of}: "

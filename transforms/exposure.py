@@ -17,11 +17,13 @@ Who holds what is an assumption, not a measurement. Three are made (weight of ca
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import polars as pl
 
 from transforms.aggregates import known_sum, ratio
 from transforms.greeks import greeks_at
+from transforms.layout import beside
 
 RUPEES_PER_CRORE = 1e7
 ONE_PERCENT = 0.01
@@ -95,31 +97,29 @@ def with_strike_exposure(strikes: pl.DataFrame, contracts: pl.DataFrame) -> pl.D
     leg of which nothing is known does not count; if both are such, the strike's value is null.
     """
     call, put = (
-        contracts.select(pl.col(GEX, *_PARTS).gather(strikes[row]))
+        contracts.select(pl.col(GEX, *_PARTS).gather(strikes[row])).get_columns()
         for row in ("call_row", "put_row")
     )
-    gex = pl.DataFrame([call[GEX].alias(CALL_GEX), put[GEX].alias(PUT_GEX)])
-    gross = gex.select(_either(pl.col(CALL_GEX), -pl.col(PUT_GEX)).alias(GROSS_GEX))
-    legs = pl.concat([call, put.rename(lambda name: f"put_{name}")], how="horizontal")
-    parts = legs.select(
-        _either(pl.col(GEX), pl.col(f"put_{GEX}")).alias(NET_GEX),
-        *(_either(pl.col(name), pl.col(f"put_{name}")).alias(name) for name in _PARTS),
-    )
-    return strikes.with_columns(*gex, *gross, *parts).with_columns(flow_gex())
+    both = pl.DataFrame([*call, *(leg.alias(f"put_{leg.name}") for leg in put)])
+    sums = both.select(*_sums_of_legs()).get_columns()
+    gex = call[0].alias(CALL_GEX), put[0].alias(PUT_GEX)
+    return beside(strikes, [*gex, *sums]).with_columns(flow_gex())
 
 
-def sums() -> list[pl.Expr]:
+@cache
+def sums() -> tuple[pl.Expr, ...]:
     """Per group of ``with_strike_exposure``'s strikes, or of groups so summed: all exposures.
 
     To be followed by ``conclusions``; futures, if any, are added by ``with_futures``.
     """
     names = (NET_GEX, GROSS_GEX, *_PARTS)
-    return [known_sum(pl.col(name)).alias(name) for name in names]
+    return tuple(known_sum(pl.col(name)).alias(name) for name in names)
 
 
-def conclusions() -> list[pl.Expr]:
+@cache
+def conclusions() -> tuple[pl.Expr, ...]:
     """Per row of ``sums``: ``flow_gex_crore_per_percent`` and ``sign_agreement``."""
-    return [flow_gex(), sign_agreement(pl.col(NET_GEX), flow_gex())]
+    return flow_gex(), sign_agreement(pl.col(NET_GEX), flow_gex())
 
 
 def flow_gex() -> pl.Expr:
@@ -163,6 +163,8 @@ def with_futures(
 
     Where no future is known the sums stay those of the options alone.
     """
+    if futures.is_empty():
+        return frame
     newest = futures.sort("quoted_at").unique(["symbol", "expiry"], keep="last")
     held = newest.group_by(keys).agg(known_sum(_known(pl.col("open_interest_units"))).alias(_LOTS))
     joined = frame.join(held, on=keys, how="left", maintain_order="left")
@@ -243,6 +245,17 @@ def _unsigned_gex(units: pl.Expr) -> pl.Expr:
 def _known(value: pl.Expr) -> pl.Expr:
     """The value; null if an input was no number."""
     return pl.when(value.is_finite()).then(value)
+
+
+@cache
+def _sums_of_legs() -> tuple[pl.Expr, ...]:
+    """Of a strike's call, and put with names after ``put_``."""
+    put = pl.col(f"put_{GEX}")
+    return (
+        _either(pl.col(GEX), -put).alias(GROSS_GEX),
+        _either(pl.col(GEX), put).alias(NET_GEX),
+        *(_either(pl.col(name), pl.col(f"put_{name}")).alias(name) for name in _PARTS),
+    )
 
 
 def _either(call: pl.Expr, put: pl.Expr) -> pl.Expr:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from transforms import parity
 from transforms.context import Context
 from transforms.kernel import compiled
-from transforms.layout import floats, starts
+from transforms.layout import beside, columns_of, floats, starts
 from transforms.parity import OLDEST_QUOTE_SECONDS, VALUES, Legs, Terms, parity_of_expiries
 
 FORWARD_STATUSES = (
@@ -81,10 +81,8 @@ def with_forward(
     codes = _parity_codes(found["forward_count"], found.pop("dropped_count"))
     if (codes == NO_FORWARD).any():
         _stand_in(found["forward"], codes, expiries, context, tick_rupees)
-    return expiries.with_columns(
-        *(pl.Series(name, row, nan_to_null=True) for name, row in found.items()),
-        _NAMES.gather(codes),
-    ).with_columns(pl.col("forward_count").cast(pl.Int64))
+    count = pl.Series("forward_count", found.pop("forward_count")).cast(pl.Int64)
+    return beside(expiries, [*columns_of(found), count, _NAMES[codes]])
 
 
 def warm() -> None:
@@ -118,7 +116,7 @@ def _terms(expiries: pl.DataFrame) -> Terms:
 
 
 def _seconds(instants: pl.Series) -> Floats:
-    micros: Floats = instants.to_physical().cast(pl.Float64).to_numpy(writable=True)
+    micros: Floats = instants.cast(pl.Int64).cast(pl.Float64).to_numpy(writable=True)
     micros *= 1e-6
     return micros
 

@@ -22,6 +22,7 @@ from transforms.implied_vol import (
     implied_volatility_and_greeks_of_rows,
     implied_volatility_of_rows,
 )
+from transforms.layout import beside
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int8]
@@ -170,12 +171,9 @@ def _column(name: str, values: Floats) -> pl.Series:
 
 def _statuses(codes: NDArray[np.int8]) -> pl.Series:
     if codes.any():
-        return _STATUS_NAMES.gather(codes)
+        return _STATUS_NAMES[codes]
     return _STATUS_NAMES.new_from_index(0, len(codes))
 
 
 def _with(frame: pl.DataFrame, columns: Iterable[pl.Series]) -> pl.DataFrame:
-    added = list(columns)
-    if any(column.name in frame.columns for column in added):
-        return frame.with_columns(added)
-    return frame.hstack(added)
+    return beside(frame, list(columns))

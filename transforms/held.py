@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from transforms.aggregates import known_sum, ratio
 from transforms.exposure import RUPEES_PER_CRORE
 from transforms.kernel import compiled
-from transforms.layout import floats, starts
+from transforms.layout import beside, columns_of, floats, starts
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -203,18 +204,18 @@ def with_held(
         "trapped_call_writer_units": trapped[1],
         "trapped_put_writer_units": trapped[0],
     }
-    columns = [pl.Series(name, found, nan_to_null=True) for name, found in sums.items()]
-    return expiries.with_columns(columns).with_columns(_itm_share())
+    return beside(expiries, columns_of(sums)).with_columns(_itm_share())
 
 
-def held_totals() -> list[pl.Expr]:
+@cache
+def held_totals() -> tuple[pl.Expr, ...]:
     """Per group of expiries with ``with_held``'s columns: the same of a whole underlying."""
     summed = ("intrinsic_value_crore", "trapped_call_writer_units", "trapped_put_writer_units")
     inside, whole = (known_sum(pl.col(f"{name}_open_interest_units")) for name in ("itm", "held"))
-    return [
+    return (
         ratio(inside, whole).alias("itm_open_interest_share"),
         *(known_sum(pl.col(name)).alias(name) for name in summed),
-    ]
+    )
 
 
 def _itm_share() -> pl.Expr:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from transforms.layout import starts
+from transforms.layout import beside, columns_of, starts
 from transforms.moneyness import at_the_money_rows
 
 Floats = NDArray[np.float64]
@@ -39,15 +39,19 @@ def next_to_the_money(
     """
     nearest = at_the_money_rows(strikes, expiries)
     offsets = starts(strikes, "expiry_id", len(expiries))
-    sides = [
-        _side(contracts, _legs(strikes, nearest, offsets, is_call=is_call), is_call=is_call)
+    put, call = (
+        _side(contracts, _legs(strikes, nearest, offsets, is_call=is_call))
         for is_call in (False, True)
-    ]
-    owners = expiries.select("symbol", "expiry", "as_of").with_row_index("expiry_id")
-    keys = owners.join(pl.DataFrame({"depth": DEPTHS}), how="cross", maintain_order="left_right")
-    return pl.concat([pl.concat([keys, side], how="horizontal") for side in sides]).sort(
-        "expiry_id", "depth", "is_call"
     )
+    both = {name: np.stack((put[name], call[name]), axis=-1).ravel() for name in put}
+    count, sides = len(expiries), (False, True)
+    keys = [
+        pl.Series("depth", np.tile(np.repeat(DEPTHS, len(sides)), count)),
+        pl.Series("is_call", np.tile(sides, count * len(DEPTHS))),
+    ]
+    owner = np.repeat(np.arange(count), len(sides) * len(DEPTHS))
+    owners = expiries[["symbol", "expiry", "as_of"]][owner]
+    return beside(owners, [*keys, *columns_of(both)])
 
 
 def _legs(
@@ -58,22 +62,19 @@ def _legs(
     rows = nearest[:, None] + (-steps if is_call else steps)
     is_listed = (rows >= offsets[:-1, None]) & (rows < offsets[1:, None]) & (nearest >= 0)[:, None]
     places = pl.Series(np.where(is_listed, rows, np.nan).ravel(), nan_to_null=True)
-    return strikes["call_row" if is_call else "put_row"].gather(places.cast(pl.UInt32))
+    return strikes["call_row" if is_call else "put_row"][places.cast(pl.UInt32)]
 
 
-def _side(contracts: pl.DataFrame, legs: pl.Series, *, is_call: bool) -> pl.DataFrame:
-    values = {name: _by_depth(contracts[name].gather(legs)) for name in (*_SUMMED, *_WEIGHTED)}
+def _side(contracts: pl.DataFrame, legs: pl.Series) -> dict[str, Floats]:
+    """Each figure by name, shape (expiries, depths)."""
+    rows = contracts[[*_SUMMED, *_WEIGHTED]][legs]
+    values = {name: _by_depth(rows[name]) for name in rows.columns}
     sums = {name: known_running_sum(values[name]) for name in _SUMMED}
     means = {
         f"weighted_{name}": weighted_running_mean(values[name], values["open_interest_units"])
         for name in _WEIGHTED
     }
-    columns = [
-        pl.Series(name, found.ravel(), nan_to_null=True) for name, found in (sums | means).items()
-    ]
-    return pl.DataFrame(columns).with_columns(
-        pl.col("volume_units").cast(pl.Int64), is_call=pl.lit(is_call)
-    )
+    return sums | means
 
 
 def _by_depth(values: pl.Series) -> Floats:

@@ -7,7 +7,7 @@ in the steps; how they are composed, in ``chain``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,13 +60,13 @@ def lay_out(quotes: pl.DataFrame) -> Book:
     contracts = _numbered(_newest(quotes))
     strikes = _strikes(contracts)
     spots = _spots(quotes)
-    expiries = contracts.select(_EXPIRY).unique(maintain_order=True)
+    expiries = contracts[list(_EXPIRY)].unique(maintain_order=True)
     return Book(contracts, strikes, expiries.join(spots, on=_EXPIRY, maintain_order="left"))
 
 
 def both_legs(contracts: pl.DataFrame, strikes: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
     """The strikes with each leg's ``names`` added as ``call_…`` and ``put_…``; null if unlisted."""
-    legs = contracts.select(names)
+    legs = contracts[list(names)]
     columns = [
         leg.alias(f"{side}_{leg.name}")
         for side in ("call", "put")
@@ -79,7 +79,7 @@ def spread(
     frame: pl.DataFrame, owners: pl.DataFrame, key: str, names: Sequence[str]
 ) -> pl.DataFrame:
     """Add the owner's ``names`` to each row: ``key`` is the row number in ``owners``."""
-    return beside(frame, owners.select(names)[frame[key]].get_columns())
+    return beside(frame, owners[list(names)][frame[key]].get_columns())
 
 
 def beside(frame: pl.DataFrame, columns: Sequence[pl.Series]) -> pl.DataFrame:
@@ -87,9 +87,15 @@ def beside(frame: pl.DataFrame, columns: Sequence[pl.Series]) -> pl.DataFrame:
 
     A plain addition costs a microsecond, where ``with_columns`` makes a plan of the whole frame.
     """
-    if any(column.name in frame.columns for column in columns):
+    known = set(frame.columns)
+    if any(column.name in known for column in columns):
         return frame.with_columns(columns)
     return frame.hstack(list(columns))
+
+
+def columns_of(values: Mapping[str, NDArray[np.float64]]) -> list[pl.Series]:
+    """A kernel's answers as columns: null for NaN."""
+    return [pl.Series(name, found, nan_to_null=True) for name, found in values.items()]
 
 
 def starts(frame: pl.DataFrame, key: str, count: int) -> Positions:
@@ -136,17 +142,18 @@ def _numbered(contracts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _strikes(contracts: pl.DataFrame) -> pl.DataFrame:
-    rows = contracts.select("strike_id", "expiry_id", "strike", "is_call").with_row_index("row")
-    strikes = rows.unique("strike_id", keep="first", maintain_order=True)
-    sides = [_rows_of(rows, len(strikes), side=side) for side in (True, False)]
-    named = strikes.select("expiry_id", "strike", call_row=sides[0], put_row=sides[1])
-    return both_legs(contracts, named, LEG_COLUMNS)
+    number, is_call = contracts["strike_id"].to_numpy(), contracts["is_call"].to_numpy()
+    is_first = np.diff(number, prepend=np.uint32(len(number))) != 0
+    strikes = contracts[["expiry_id", "strike"]][np.flatnonzero(is_first)]
+    legs = (("call_row", is_call), ("put_row", ~is_call))
+    rows = [_rows_of(name, number, is_own, len(strikes)) for name, is_own in legs]
+    return both_legs(contracts, beside(strikes, rows), LEG_COLUMNS)
 
 
-def _rows_of(rows: pl.DataFrame, count: int, *, side: bool) -> pl.Series:
-    """The row of the strike's call (or put), null where it is not listed."""
-    own = rows.filter(pl.col("is_call") == side)
-    found = np.full(count, -1, dtype=np.int64)
-    found[own["strike_id"].to_numpy()] = own["row"].to_numpy()
-    series = pl.Series("row", found)
-    return series.set(series < 0, None).cast(pl.UInt32)
+def _rows_of(
+    name: str, number: NDArray[np.uint32], is_own: NDArray[np.bool_], count: int
+) -> pl.Series:
+    """The row of each strike's call (or put), null where it is not listed."""
+    rows, found = np.flatnonzero(is_own), np.full(count, np.nan)
+    found[number[rows]] = rows
+    return pl.Series(name, found, nan_to_null=True).cast(pl.UInt32)

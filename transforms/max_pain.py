@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from transforms.exposure import RUPEES_PER_CRORE
 from transforms.kernel import compiled
-from transforms.layout import floats, starts
+from transforms.layout import beside, columns_of, floats, starts
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -39,10 +39,8 @@ def with_max_pain(strikes: pl.DataFrame, expiries: pl.DataFrame) -> pl.DataFrame
         starts(strikes, "expiry_id", len(expiries)),
         floats(expiries, "forward"),
     )
-    return expiries.with_columns(
-        pl.Series("max_pain", found, nan_to_null=True),
-        pl.Series("max_pain_payout_crore", payout, nan_to_null=True),
-    )
+    columns = {"max_pain": found, "max_pain_payout_crore": payout}
+    return beside(expiries, columns_of(columns))
 
 
 def payout_curve(strike: Floats, call_open_interest: Floats, put_open_interest: Floats) -> Floats:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from transforms.aggregates import finite, known_sum
 from transforms.kernel import compiled
-from transforms.layout import floats, spread, starts
+from transforms.layout import beside, floats, spread, starts
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.int64]
@@ -31,6 +31,7 @@ BUCKETS = (
 
 _LOWER_BOUNDS = (-2.0, -1.0, -0.25)
 _UPPER_BOUNDS = (0.25, 1.0, 2.0)
+_NAMES = pl.Series("bucket", BUCKETS)
 _SUMMED = ("open_interest_units", "open_interest_change_units", "volume_units")
 
 
@@ -106,13 +107,13 @@ def buckets(contracts: pl.DataFrame, strikes: pl.DataFrame, expiries: pl.DataFra
     placed = _placed(strikes, expiries)
     sides = [_side(contracts, placed, is_call=is_call) for is_call in (False, True)]
     both = pl.concat(sides).sort("expiry_id", "place", "is_call")
-    named = both.with_columns(pl.Series("bucket", BUCKETS).gather(both["place"]))
+    named = beside(both, [_NAMES[both["place"]]])
     return spread(named, expiries, "expiry_id", ("symbol", "expiry", "as_of"))
 
 
 def _placed(strikes: pl.DataFrame, expiries: pl.DataFrame) -> pl.DataFrame:
     """The strikes that have a bucket, with its number in ``BUCKETS``."""
-    narrow = strikes.select("expiry_id", "strike", "call_row", "put_row")
+    narrow = strikes[["expiry_id", "strike", "call_row", "put_row"]]
     widths = expiries.select(
         "forward",
         one_deviation=deviation(pl.col("atm_implied_volatility"), pl.col("years_to_expiry")),
@@ -127,8 +128,8 @@ def _placed(strikes: pl.DataFrame, expiries: pl.DataFrame) -> pl.DataFrame:
 
 def _side(contracts: pl.DataFrame, placed: pl.DataFrame, *, is_call: bool) -> pl.DataFrame:
     row = "call_row" if is_call else "put_row"
-    listed = placed.select("expiry_id", "place", row).drop_nulls(row)
-    legs = listed.with_columns(contracts[name].gather(listed[row]) for name in _SUMMED)
+    listed = placed[["expiry_id", "place", row]].drop_nulls(row)
+    legs = spread(listed, contracts, row, _SUMMED)
     # Places ascend with the strike, so that each bucket is one run of rows.
     runs = pl.struct("expiry_id", "place").rle_id()
     return legs.group_by(runs.alias("run"), maintain_order=True).agg(

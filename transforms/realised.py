@@ -48,6 +48,12 @@ _MICROS_PER_MINUTE = 60_000_000
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+_FOUND = {
+    "symbol": pl.String,
+    "realised_volatility": pl.Float64,
+    "bipower_volatility": pl.Float64,
+    "realised_status": pl.String,
+}
 # day, minute, open and close
 _Bars = tuple[Integers, Integers, Floats, Floats]
 
@@ -72,6 +78,8 @@ def realised(
         ``symbol``, ``realised_volatility`` and ``bipower_volatility`` (fractions per √year, null
         unless the status is ``realised_ok``) and ``realised_status``.
     """
+    if spot_bars.is_empty():
+        return pl.DataFrame(schema=_FOUND)
     symbols, starts, bars = _usable(_numbered(spot_bars), as_of)
     found, status = realised_of_symbols(
         starts,
@@ -84,7 +92,7 @@ def realised(
             symbols,
             pl.Series("realised_volatility", found[0], nan_to_null=True),
             pl.Series("bipower_volatility", found[1], nan_to_null=True),
-            _NAMES.gather(status),
+            _NAMES[status],
         ]
     )
 

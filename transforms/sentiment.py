@@ -12,6 +12,8 @@ underlying's (``expiry_sums``). The sums over contracts say the same by another 
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
 
 from transforms.aggregates import known_sum, ratio
@@ -57,7 +59,8 @@ def with_sentiment_terms(
     )
 
 
-def strike_sums() -> list[pl.Expr]:
+@cache
+def strike_sums() -> tuple[pl.Expr, ...]:
     """Per group of strikes with ``with_sentiment_terms``: sums, also near the money, and counts.
 
     Needs ``implied_volatility`` of the strike: it is that of both legs.
@@ -71,36 +74,39 @@ def strike_sums() -> list[pl.Expr]:
         )
         for side in _SIDES
     )
-    return [
+    return (
         *(known_sum(pl.col(name)).alias(name) for name in _summed()),
         *near,
         legs.sum().alias("contract_count"),
         (legs * is_priced).sum().alias("priced_count"),
-    ]
+    )
 
 
-def expiry_sums() -> list[pl.Expr]:
+@cache
+def expiry_sums() -> tuple[pl.Expr, ...]:
     """Per group of expiries with ``strike_sums``: the same of a whole underlying."""
     near = (f"{side}_{_NEAR}" for side in _SIDES)
-    return [
+    return (
         *(known_sum(pl.col(name)).alias(name) for name in (*_summed(), *near)),
         pl.col("contract_count", "priced_count").sum(),
-    ]
+    )
 
 
-def put_call_ratios() -> list[pl.Expr]:
+@cache
+def put_call_ratios() -> tuple[pl.Expr, ...]:
     """Per row of sums: ``pcr_open_interest`` and ``pcr_volume``."""
-    return [_ratio("open_interest"), _ratio("volume")]
+    return _ratio("open_interest"), _ratio("volume")
 
 
-def more_put_call_ratios() -> list[pl.Expr]:
+@cache
+def more_put_call_ratios() -> tuple[pl.Expr, ...]:
     """Per row of sums: ``pcr_open_interest_change`` and ``pcr_near_open_interest``.
 
     That of the changes is null unless calls were added on balance, and negative if puts were
     closed; the difference of both sums says it where the ratio cannot.
     """
     near = ratio(pl.col(f"put_{_NEAR}"), pl.col(f"call_{_NEAR}"))
-    return [_ratio("open_interest_change"), near.alias("pcr_near_open_interest")]
+    return _ratio("open_interest_change"), near.alias("pcr_near_open_interest")
 
 
 def _summed() -> list[str]:

@@ -35,7 +35,7 @@ from transforms.implied_vol import (
     implied_volatility_of_rows,
 )
 from transforms.kernel import compiled
-from transforms.layout import floats
+from transforms.layout import beside, columns_of, floats
 
 PREMIUM_SOURCES = ("mid", "last")
 
@@ -111,12 +111,12 @@ def with_volatility(strikes: pl.DataFrame, tick_rupees: float) -> pl.DataFrame:
     quoted = legs.select(pl.when(_is_two_sided()).then(pl.col("bid_price", "ask_price")))
     bid, _ = _implied(floats(quoted, "bid_price"), terms, tick_rupees)
     ask, _ = _implied(floats(quoted, "ask_price"), terms, tick_rupees)
-    return strikes.with_columns(
-        pl.Series("implied_volatility", volatility, nan_to_null=True),
-        _STATUS_NAMES.gather(codes),
-        pl.Series("implied_volatility_bid", bid, nan_to_null=True),
-        pl.Series("implied_volatility_ask", ask, nan_to_null=True),
-    )
+    columns = {
+        "implied_volatility": volatility,
+        "implied_volatility_bid": bid,
+        "implied_volatility_ask": ask,
+    }
+    return beside(strikes, [*columns_of(columns), _STATUS_NAMES[codes]])
 
 
 def nse_compatible_volatility(contracts: pl.DataFrame) -> pl.DataFrame:

@@ -107,7 +107,7 @@ def with_tenor(frame: pl.DataFrame, as_of: datetime | None, rules: Rules) -> pl.
     if as_of is not None:
         frame = frame.with_columns(as_of=pl.lit(as_of.astimezone(UTC), dtype=INSTANT))
     kept = frame.drop(set(_SCHEMA) - set(_KEY), strict=False)
-    pairs = kept.select(_KEY).drop_nulls().unique(maintain_order=True).rows()
+    pairs = dict.fromkeys(row for row in kept[list(_KEY)].rows() if None not in row)
     found = [_tenor(expiry, at, rules) for expiry, at in pairs]
     rows = [row for row in found if row is not None]
     tenors = pl.DataFrame(rows, schema=_SCHEMA, orient="row")

@@ -17,7 +17,7 @@ from market.rules import IST
 from transforms import realised
 from transforms.context import Context
 from transforms.kernel import compiled
-from transforms.layout import floats
+from transforms.layout import beside, floats
 from transforms.tenor import SETTLING_YEARS
 
 TERM_STATUSES = ("interpolated", "nearest", "too_far", "no_volatility")
@@ -28,6 +28,12 @@ FEWEST_HISTORY_DAYS = 20
 
 _INTERPOLATED, _NEAREST, _TOO_FAR, _NO_VOLATILITY = range(4)
 _NAMES = pl.Series("term_status", TERM_STATUSES)
+_RANKS = {
+    "symbol": pl.String,
+    "iv_rank": pl.Float64,
+    "iv_percentile": pl.Float64,
+    "iv_history_days": pl.Int64,
+}
 _DAYS_PER_YEAR = 365.0
 # A single expiry stands for a maturity of half to twice its own.
 _FARTHEST = 2.0
@@ -58,13 +64,15 @@ def with_term(
           without both. In variances it would be the difference of their squares.
     """
     terms = constant_maturity(expiries).rename({"volatility": "implied_volatility_30_day"})
-    current = underlyings.select("symbol").join(terms, on="symbol", how="left")
+    current = underlyings.select("symbol").join(
+        terms, on="symbol", how="left", maintain_order="left"
+    )
     history = ranks(current, context.daily_volatility, as_of)
     past = realised.realised(context.spot_bars, as_of)
     gap = pl.col("implied_volatility_30_day") - pl.col("realised_volatility")
     found = (
-        current.join(history, on="symbol", how="left")
-        .join(past, on="symbol", how="left")
+        current.join(history, on="symbol", how="left", maintain_order="left")
+        .join(past, on="symbol", how="left", maintain_order="left")
         .with_columns(
             pl.col("term_status").fill_null("no_volatility"),
             pl.col("realised_status").fill_null("no_bars"),
@@ -72,8 +80,7 @@ def with_term(
             variance_risk_premium=gap,
         )
     )
-    kept = underlyings.drop(set(found.columns) - {"symbol"}, strict=False)
-    return kept.join(found, on="symbol", how="left", maintain_order="left")
+    return beside(underlyings, found.drop("symbol").get_columns())
 
 
 def constant_maturity(expiries: pl.DataFrame, days: float = CONSTANT_DAYS) -> pl.DataFrame:
@@ -100,7 +107,7 @@ def constant_maturity(expiries: pl.DataFrame, days: float = CONSTANT_DAYS) -> pl
         [
             runs["value"].alias("symbol"),
             pl.Series("volatility", found, nan_to_null=True),
-            _NAMES.gather(status),
+            _NAMES[status],
         ]
     )
 
@@ -118,6 +125,8 @@ def ranks(current: pl.DataFrame, daily_volatility: pl.DataFrame, as_of: datetime
         daily_volatility: ``context.DAILY_VOLATILITY``; of two rows for a day the later counts.
         as_of: aware instant; its trading day and later ones are not looked at.
     """
+    if daily_volatility.is_empty():
+        return pl.DataFrame(schema=_RANKS)
     earlier = _earlier(daily_volatility, as_of.astimezone(IST).date())
     runs = earlier["symbol"].rle().struct.unnest().rename({"value": "symbol"})
     histories = runs.join(current, on="symbol", how="left", maintain_order="left")

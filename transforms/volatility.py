@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from transforms import skew, variance_index
 from transforms.kernel import compiled
-from transforms.layout import Positions, floats, starts
+from transforms.layout import Positions, beside, columns_of, floats, starts
 from transforms.tenor import SETTLING_YEARS
 
 ATM_STATUSES = ("atm_ok", "settling", "no_forward", "no_bracket")
@@ -77,15 +77,15 @@ def with_volatility_of_expiries(
     )
     with np.errstate(invalid="ignore", over="ignore"):
         move = forward * middle * np.sqrt(np.maximum(years, 0.0))
-    return expiries.with_columns(
-        pl.Series("atm_implied_volatility", middle, nan_to_null=True),
-        _ATM_NAMES.gather(status),
-        pl.Series("expected_move", move, nan_to_null=True),
-        pl.Series("straddle_price", straddle, nan_to_null=True),
-        *_skew_columns(middle, status, wings),
-        pl.Series("model_free_volatility", np.sqrt(variance), nan_to_null=True),
-        _STRIP_NAMES.gather(strip_status),
-    )
+    columns = {
+        "atm_implied_volatility": middle,
+        "expected_move": move,
+        "straddle_price": straddle,
+        "model_free_volatility": np.sqrt(variance),
+    }
+    names = (_ATM_NAMES[status], _STRIP_NAMES[strip_status])
+    shape = _skew_columns(middle, status, wings)
+    return beside(expiries, [*columns_of(columns), *names, *shape])
 
 
 @compiled
@@ -189,13 +189,10 @@ def _unbowed(straddle: float, distance: float) -> float:
 
 
 def _premiums(contracts: pl.DataFrame, rows: pl.Series) -> Floats:
-    return floats(contracts.select(pl.col("premium").gather(rows)), "premium")
+    return floats(contracts[["premium"]][rows], "premium")
 
 
 def _skew_columns(middle: Floats, status: Codes, wings: Floats) -> list[pl.Series]:
     reversal, butterfly, codes = skew.shapes(middle, status, wings)
-    return [
-        pl.Series("risk_reversal_25_delta", reversal, nan_to_null=True),
-        pl.Series("butterfly_25_delta", butterfly, nan_to_null=True),
-        _SKEW_NAMES.gather(codes),
-    ]
+    columns = {"risk_reversal_25_delta": reversal, "butterfly_25_delta": butterfly}
+    return [*columns_of(columns), _SKEW_NAMES[codes]]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from transforms.exposure import CALL_GEX, GROSS_GEX, PUT_GEX
 from transforms.kernel import compiled
-from transforms.layout import Positions, floats, starts
+from transforms.layout import Positions, beside, columns_of, floats, starts
 
 Floats = NDArray[np.float64]
 
@@ -106,9 +106,7 @@ def with_walls(owners: pl.DataFrame, strikes: pl.DataFrame, key: str) -> pl.Data
     values = walls_of_books(
         floats(strikes, "strike"), held, gross, floats(owners, "forward"), book_starts
     )
-    return owners.with_columns(
-        pl.Series(name, row, nan_to_null=True) for name, row in zip(WALLS, values, strict=True)
-    )
+    return beside(owners, columns_of(dict(zip(WALLS, values, strict=True))))
 
 
 def by_level(strikes: pl.DataFrame, key: str) -> pl.DataFrame:
