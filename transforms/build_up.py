@@ -94,13 +94,9 @@ def with_build_up(
         as_of: the instant of the snapshot, aware.
         tick_rupees: smallest price step, ₹.
     """
-    start = _start(contracts["contract_id"], previous, as_of)
+    then, days = _start(contracts["contract_id"], previous, as_of)
     changes, places = read_rows(
-        _terms(contracts, _DAY),
-        _terms(contracts, _TERMS),
-        _terms(start, _TERMS),
-        floats(start, "days"),
-        tick_rupees,
+        _terms(contracts, _DAY), _terms(contracts, _TERMS), then, days, tick_rupees
     )
     columns = {
         "interval_open_interest_change_units": changes[0],
@@ -124,8 +120,13 @@ def _terms(frame: pl.DataFrame, names: tuple[str, ...]) -> Terms:
     return tuple(floats(frame, name) for name in names)
 
 
-def _start(contract_ids: pl.Series, previous: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
-    """What was known of each contract when its interval began, and ``days`` since; else null."""
+def _start(
+    contract_ids: pl.Series, previous: pl.DataFrame, as_of: datetime
+) -> tuple[Terms, Floats]:
+    """``_TERMS`` of each contract when its interval began, and the days since; else NaN."""
+    if previous.is_empty():
+        unknown = np.full(len(contract_ids), np.nan)
+        return (unknown,) * len(_TERMS), unknown
     local = as_of.astimezone(IST)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     earliest = max(midnight, local - OLDEST_PREVIOUS).astimezone(UTC)
@@ -134,7 +135,8 @@ def _start(contract_ids: pl.Series, previous: pl.DataFrame, as_of: datetime) -> 
         days=(now - pl.col("as_of")).dt.total_microseconds() / _MICROSECONDS_PER_DAY
     )
     rows = _rows_in(usable["contract_id"], contract_ids)
-    return usable[[*_TERMS, "days"]][rows]
+    start = usable[[*_TERMS, "days"]][rows]
+    return _terms(start, _TERMS), floats(start, "days")
 
 
 def _rows_in(known: pl.Series, wanted: pl.Series) -> pl.Series:

@@ -50,6 +50,13 @@ from transforms.schemas import (
 FORMULA_VERSION = "2"
 
 _OF_EXPIRY = ("forward", "spot", "as_of", "years_to_expiry", "rate", "is_expiry_day", "spot_share")
+_REPRICED = (
+    "hedge_flow_up_crore",
+    "hedge_flow_down_crore",
+    "gamma_flip",
+    "gamma_flips",
+    "gamma_flip_status",
+)
 _OF_STRIKE = (
     "implied_volatility",
     "iv_status",
@@ -107,7 +114,8 @@ def analyse(
     """
     tick = rules.tick_rupees()
     book = lay_out(QUOTES.conform(quotes))
-    expiries = tenor.with_tenor(_described(book.expiries), as_of, rules)
+    described = _described(book.expiries) if as_of is None else book.expiries
+    expiries = tenor.with_tenor(described, as_of, rules)
     now = _newest_instant(expiries)
     known = (context or Context()).known_at(now)
     expiries = forward.with_forward(book.strikes, expiries, known, tick)
@@ -141,7 +149,7 @@ def analyse(
 
 
 def _described(expiries: pl.DataFrame) -> pl.DataFrame:
-    """Each symbol's newest quote is the instant that it is described at, unless another is told."""
+    """Each symbol at its newest quote."""
     return expiries.with_columns(as_of=pl.col("quoted_at").max().over("symbol"))
 
 
@@ -162,7 +170,7 @@ def _summed(strikes: pl.DataFrame, expiries: pl.DataFrame) -> pl.DataFrame:
     """The expiries with all sums over their strikes."""
     sums = [*sentiment.strike_sums(), *exposure.sums()]
     found = strikes.group_by("expiry_id", maintain_order=True).agg(sums)
-    return expiries.hstack(found.drop("expiry_id"))
+    return beside(expiries, found.get_columns()[1:])
 
 
 def _concluded(sums: pl.DataFrame, known: Context, keys: tuple[str, ...] = ()) -> pl.DataFrame:
@@ -178,9 +186,9 @@ def _underlyings(
     sums = [*sentiment.expiry_sums(), *exposure.sums(), *held.held_totals()]
     totals = expiries.group_by("symbol", maintain_order=True).agg(sums)
     named = symbols(expiries).join(_nearest(expiries), on="symbol", maintain_order="left")
-    joined = named.hstack(_concluded(totals, known, ("symbol",)).drop("symbol"))
+    joined = beside(named, _concluded(totals, known, ("symbol",)).get_columns()[1:])
     terms = term.with_term(joined, expiries, known, now)
-    figures = terms.hstack(exposure.expiry_day_figures(expiries).drop("symbol"))
+    figures = beside(terms, exposure.expiry_day_figures(expiries).get_columns()[1:])
     ids = expiries.select(symbol_id=pl.col("symbol").rle_id())
     together = walls.by_level(spread(strikes, ids, "expiry_id", ("symbol_id",)), "symbol_id")
     return walls.with_walls(figures, together, "symbol_id")
@@ -209,14 +217,9 @@ def _repriced(
 
 
 def _without_repricing(owners: pl.DataFrame) -> pl.DataFrame:
-    nothing = pl.lit(None, pl.Float64)
-    return owners.with_columns(
-        nothing.alias("hedge_flow_up_crore"),
-        nothing.alias("hedge_flow_down_crore"),
-        nothing.alias("gamma_flip"),
-        pl.lit(None, pl.List(pl.Float64)).alias("gamma_flips"),
-        pl.lit(None, pl.String).alias("gamma_flip_status"),
-    )
+    dtypes = EXPIRIES.polars
+    nothing = (pl.Series(name, [None], dtypes[name]) for name in _REPRICED)
+    return beside(owners, [one.new_from_index(0, len(owners)) for one in nothing])
 
 
 def _keyed(strikes: pl.DataFrame, expiries: pl.DataFrame) -> pl.DataFrame:

@@ -41,6 +41,10 @@ class Schema:
 
     def empty(self) -> pl.DataFrame:
         """A frame without rows."""
+        return self._empty.clone()
+
+    @cached_property
+    def _empty(self) -> pl.DataFrame:
         return pl.DataFrame(schema=self.polars)
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:

@@ -72,6 +72,12 @@ def with_exposure(contracts: pl.DataFrame) -> pl.DataFrame:
     ``gamma_forward``, ``vanna_per_vol_point`` and ``charm_per_day``, and of ``columns.BUILD_UP``
     ``flow`` and ``interval_open_interest_change_units``. What lacks an input is null.
     """
+    # Checked in a second step, as an expression that occurs twice is computed twice.
+    return contracts.with_columns(_values()).with_columns(_checked()).drop(_SIDE)
+
+
+@cache
+def _values() -> tuple[pl.Expr, ...]:
     held, delta = pl.col("open_interest_units"), pl.col("delta_forward")
     signed_crore = _sign() * held * pl.col("spot") / RUPEES_PER_CRORE
     values = {
@@ -84,9 +90,12 @@ def with_exposure(contracts: pl.DataFrame) -> pl.DataFrame:
         _SIDE: _hedgers_side(),
         _CHANGE: pl.col("interval_open_interest_change_units").abs(),
     }
-    # Checked in a second step, as an expression that occurs twice is computed twice.
-    found = contracts.with_columns(value.alias(name) for name, value in values.items())
-    return found.with_columns(_known(pl.col(GEX, *_PUBLISHED, _CHANGE)), *_flow_parts()).drop(_SIDE)
+    return tuple(value.alias(name) for name, value in values.items())
+
+
+@cache
+def _checked() -> tuple[pl.Expr, ...]:
+    return _known(pl.col(GEX, *_PUBLISHED, _CHANGE)), *_flow_parts()
 
 
 def with_strike_exposure(strikes: pl.DataFrame, contracts: pl.DataFrame) -> pl.DataFrame:
@@ -185,18 +194,20 @@ def expiry_day_figures(expiries: pl.DataFrame) -> pl.DataFrame:
         expiries: sorted by symbol and expiry; ``gross_gex_crore_per_percent``, ``is_expiry_day``,
             ``forward``, ``years_to_expiry``, ``rate`` and ``atm_implied_volatility``.
     """
+    priced = _gamma_at_the_money(expiries)
+    return priced.group_by("symbol", maintain_order=True).agg(_expiry_day_figures())
+
+
+@cache
+def _expiry_day_figures() -> tuple[pl.Expr, ...]:
     today = pl.col("is_expiry_day").fill_null(value=False)
     expiring = pl.when(today.any()).then(known_sum(pl.col(GROSS_GEX).filter(today))).otherwise(0.0)
     ahead = pl.col("years_to_expiry") > 0
     gamma = pl.col("gamma_forward").filter(ahead)
     acceleration = ratio(gamma.get(0, null_on_oob=True), gamma.get(1, null_on_oob=True))
     return (
-        _gamma_at_the_money(expiries)
-        .group_by("symbol", maintain_order=True)
-        .agg(
-            ratio(expiring, known_sum(pl.col(GROSS_GEX))).alias("zero_dte_gex_share"),
-            pl.when(today.filter(ahead).first()).then(acceleration).alias("gamma_acceleration"),
-        )
+        ratio(expiring, known_sum(pl.col(GROSS_GEX))).alias("zero_dte_gex_share"),
+        pl.when(today.filter(ahead).first()).then(acceleration).alias("gamma_acceleration"),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -109,7 +110,9 @@ def floats(frame: pl.DataFrame, name: str) -> NDArray[np.float64]:
 
     Polars lends read-only memory where it can, for which kernels would be compiled once more.
     """
-    return frame[name].cast(pl.Float64).to_numpy(writable=True)
+    column = frame.get_column(name)
+    known = column if column.dtype == pl.Float64 else column.cast(pl.Float64)
+    return known.to_numpy(writable=True)
 
 
 def _newest(quotes: pl.DataFrame) -> pl.DataFrame:
@@ -120,6 +123,7 @@ def _newest(quotes: pl.DataFrame) -> pl.DataFrame:
     return ordered.unique(subset=list(_CONTRACT), keep="last", maintain_order=True)
 
 
+@cache
 def _is_ascending() -> pl.Expr:
     """Whether each row's key is above that of the row before."""
     is_above = pl.lit(value=False)
@@ -144,7 +148,9 @@ def _numbered(contracts: pl.DataFrame) -> pl.DataFrame:
 def _strikes(contracts: pl.DataFrame) -> pl.DataFrame:
     number, is_call = contracts["strike_id"].to_numpy(), contracts["is_call"].to_numpy()
     is_first = np.diff(number, prepend=np.uint32(len(number))) != 0
-    strikes = contracts[["expiry_id", "strike"]][np.flatnonzero(is_first)]
+    first = contracts[["expiry_id", "strike"]][np.flatnonzero(is_first)]
+    # Told that it is sorted, Polars groups by runs instead of by hashes.
+    strikes = pl.DataFrame([first["expiry_id"].set_sorted(), first["strike"]])
     legs = (("call_row", is_call), ("put_row", ~is_call))
     rows = [_rows_of(name, number, is_own, len(strikes)) for name, is_own in legs]
     return both_legs(contracts, beside(strikes, rows), LEG_COLUMNS)

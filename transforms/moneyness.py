@@ -6,6 +6,7 @@ What is held in the money stands in ``held``, the strikes next to the money in `
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -118,12 +119,19 @@ def _placed(strikes: pl.DataFrame, expiries: pl.DataFrame) -> pl.DataFrame:
         "forward",
         one_deviation=deviation(pl.col("atm_implied_volatility"), pl.col("years_to_expiry")),
     )
+    measure, place = _measures()
+    measured = spread(narrow, widths, "expiry_id", widths.columns).with_columns(measure)
+    return measured.filter(pl.col("m").is_not_null()).with_columns(place)
+
+
+@cache
+def _measures() -> tuple[pl.Expr, pl.Expr]:
+    """``m``, and after it ``place``."""
     terms = (pl.col(name) for name in ("strike", "forward", "one_deviation"))
-    measured = spread(narrow, widths, "expiry_id", widths.columns).with_columns(m=moneyness(*terms))
     reached = [pl.col("m") >= bound for bound in _LOWER_BOUNDS]
     passed = [pl.col("m") > bound for bound in _UPPER_BOUNDS]
     place = pl.sum_horizontal(term.cast(pl.UInt32) for term in (*reached, *passed))
-    return measured.filter(pl.col("m").is_not_null()).with_columns(place=place)
+    return moneyness(*terms).alias("m"), place.alias("place")
 
 
 def _side(contracts: pl.DataFrame, placed: pl.DataFrame, *, is_call: bool) -> pl.DataFrame:
@@ -136,8 +144,13 @@ def _side(contracts: pl.DataFrame, placed: pl.DataFrame, *, is_call: bool) -> pl
         pl.col("expiry_id", "place").first(),
         pl.lit(is_call).alias("is_call"),
         pl.len().alias("contract_count"),
-        *(known_sum(pl.col(name)).alias(name) for name in _SUMMED),
+        *_sums(),
     )
+
+
+@cache
+def _sums() -> tuple[pl.Expr, ...]:
+    return tuple(known_sum(pl.col(name)).alias(name) for name in _SUMMED)
 
 
 def warm() -> None:

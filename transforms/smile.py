@@ -16,6 +16,7 @@ a two-sided quote; where the trade's instant is not told, only if there is such 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -72,6 +73,13 @@ def with_premium(contracts: pl.DataFrame) -> pl.DataFrame:
         contracts: with ``bid_price``, ``ask_price``, ``last_price`` (₹), ``last_traded_at`` and
             ``quoted_at``, null for what is not known; any row order.
     """
+    source, premium = _chosen()
+    return contracts.with_columns(source).with_columns(premium)
+
+
+@cache
+def _chosen() -> tuple[pl.Expr, pl.Expr]:
+    """``premium_source``, and after it ``premium``."""
     bid, ask, last = (pl.col(name) for name in _LEG[:3])
     spread, mid = ask - bid, 0.5 * (bid + ask)
     widest = pl.max_horizontal(pl.lit(_WIDEST_SPREAD_RUPEES), _WIDEST_SPREAD_SHARE * mid)
@@ -83,9 +91,8 @@ def with_premium(contracts: pl.DataFrame) -> pl.DataFrame:
         pl.when(_is_two_sided()).then(is_inside & is_recent.fill_null(True)).otherwise(is_recent)
     )
     source = pl.when(is_tight).then(pl.lit("mid")).when(_has_last() & is_fit).then(pl.lit("last"))
-    return contracts.with_columns(premium_source=source).with_columns(
-        premium=pl.when(premium_source="mid").then(mid).when(premium_source="last").then(last)
-    )
+    premium = pl.when(premium_source="mid").then(mid).when(premium_source="last").then(last)
+    return source.alias("premium_source"), premium.alias("premium")
 
 
 def with_volatility(strikes: pl.DataFrame, tick_rupees: float) -> pl.DataFrame:
