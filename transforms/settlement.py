@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from market.errors import SchemaMismatch
 from transforms.black76 import moneyness, normal_cdf, normal_density, tail_slope, time_value
 from transforms.kernel import compiled
+from transforms.layout import beside
 from transforms.tenor import MINUTES_PER_YEAR, spot_share_at, variance_time
 
 Floats = NDArray[np.float64]
@@ -219,8 +220,8 @@ def with_settlement(frame: pl.DataFrame) -> pl.DataFrame:
     """
     terms = _terms(frame)
     value = pl.Series("time_value", _time_values(terms), nan_to_null=True)
-    added = [*settlement_greeks(), theta_to_settlement()]
-    return frame.with_columns(terms.with_columns(value).select(added).fill_nan(None))
+    added = [found.fill_nan(None) for found in (*settlement_greeks(), theta_to_settlement())]
+    return beside(frame, beside(terms, [value]).select(added).get_columns())
 
 
 def _terms(frame: pl.DataFrame) -> pl.DataFrame:

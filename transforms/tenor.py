@@ -23,6 +23,7 @@ import polars as pl
 from market.rules import IST, Rules, Settlement
 from transforms.columns import INSTANT
 from transforms.kernel import compiled
+from transforms.layout import beside
 
 MINUTES_PER_YEAR = 525_600
 # Below one minute a volatility no longer means anything: the contract is settling. The allowance
@@ -105,7 +106,8 @@ def with_tenor(frame: pl.DataFrame, as_of: datetime | None, rules: Rules) -> pl.
         * ``rate``: continuous, per year, of the tenor to settlement.
     """
     if as_of is not None:
-        frame = frame.with_columns(as_of=pl.lit(as_of.astimezone(UTC), dtype=INSTANT))
+        told = pl.Series("as_of", [as_of.astimezone(UTC)], INSTANT)
+        frame = beside(frame, [told.new_from_index(0, len(frame))])
     kept = frame.drop(set(_SCHEMA) - set(_KEY), strict=False)
     pairs = dict.fromkeys(row for row in kept[list(_KEY)].rows() if None not in row)
     found = [_tenor(expiry, at, rules) for expiry, at in pairs]

@@ -80,7 +80,7 @@ def with_term(
             variance_risk_premium=gap,
         )
     )
-    return beside(underlyings, found.drop("symbol").get_columns())
+    return beside(underlyings, found.get_columns()[1:])
 
 
 def constant_maturity(expiries: pl.DataFrame, days: float = CONSTANT_DAYS) -> pl.DataFrame:
@@ -237,4 +237,4 @@ def _earlier(daily_volatility: pl.DataFrame, today: date) -> pl.DataFrame:
 
 def _offsets(lengths: pl.Series) -> NDArray[np.int64]:
     """Where runs of these lengths start, and where the last ends."""
-    return np.concatenate([np.zeros(1, dtype=np.int64), lengths.cast(pl.Int64).cum_sum()])
+    return np.concatenate([np.zeros(1, dtype=np.int64), lengths.cast(pl.Int64).to_numpy().cumsum()])
