@@ -41,7 +41,7 @@ class Expiry:
 
 
 def frames(*expiries: Expiry) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The strikes and expiries of a book, as the composer hands them to the exposure's steps."""
+    """The strikes and expiries of a book, as the analysis hands them to the steps of exposure."""
     names = ("strike", "implied_volatility", "call_open_interest_units", "put_open_interest_units")
     schema: dict[str, type[pl.DataType]] = {
         "expiry_id": pl.UInt32,
