@@ -6,8 +6,7 @@ With the move u = ln(s/S), the forward moving with the spot and each strike keep
     G(u) = e^u · A · n((u − x)/w + w/2),   x = ln(K/F),  w = σ√T,
     A = OI·S/10⁷ · D·(S/F)·0.01/w          ₹ crore per 1 %
 
-which is Γ·OI·s²·0.01/10⁷ with Γ = D·n(d1)/(F·w) at F = F(S)·e^u: ``black76.gamma`` written out, as
-one exponential for each strike and level is all that the loop can afford. Which levels are of
+which is Γ·OI·s²·0.01/10⁷ at F = F(S)·e^u, with Γ of ``black76.gamma_bell``. Which levels are of
 interest, and what is told about them, belongs in ``profile`` and ``flips``.
 """
 
@@ -20,6 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from transforms.black76 import gamma_bell
 from transforms.elementary import fast_exp
 from transforms.exposure import ONE_PERCENT, RUPEES_PER_CRORE
 from transforms.kernel import compiled, tiled
@@ -36,7 +36,6 @@ _NO_BELL = np.array((0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0))[:, None]
 _NARROWEST = 1e-8
 # No number of a market is as large; products of several such still fit a float.
 _HUGE = 1e15
-_INVERSE_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +103,10 @@ def shape_of(
     terms: Floats, strike: int, volatility: float, years: float
 ) -> tuple[float, float, float]:
     """Height, 1/w and offset: G(u) = held·height·e^u·exp(−½(u/w + offset)²), at any σ and T."""
-    width = volatility * math.sqrt(years)
     discount = math.exp(-terms[RATE, strike] * years)
-    height = discount * ONE_PERCENT * _INVERSE_SQRT_2PI / (terms[CARRY, strike] * width)
-    return height, 1.0 / width, 0.5 * width - terms[CENTRE, strike] / width
+    width = volatility * math.sqrt(years)
+    height, inverse, offset = gamma_bell(terms[CENTRE, strike], width, discount)
+    return height * ONE_PERCENT / terms[CARRY, strike], inverse, offset
 
 
 @compiled

@@ -190,6 +190,20 @@ def vanna(forward: float, strike: float, years: float, rate: float, volatility: 
 
 
 @compiled
+def gamma_bell(
+    log_strike_over_forward: float, deviation: float, discount: float
+) -> tuple[float, float, float]:
+    """Γ over a move u of the forward, as one exponential: its height, 1/w and offset.
+
+    With w = σ√T: Γ(F·e^u)·F·e^u = height·exp(−½(u/w + offset)²), the same for call and put. For
+    loops over many levels, which can afford no more than that exponential.
+    """
+    inverse = 1.0 / deviation
+    offset = 0.5 * deviation - log_strike_over_forward * inverse
+    return discount * _INVERSE_SQRT_2PI * inverse, inverse, offset
+
+
+@compiled
 def charm(
     forward: float, strike: float, years: float, rate: float, volatility: float, is_call: bool
 ) -> float:

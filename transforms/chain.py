@@ -129,7 +129,7 @@ def analyse(
     strikes = sentiment.with_sentiment_terms(strikes, expiries)
     expiries = held.with_held(contracts, strikes, expiries)
     expiries = max_pain.with_max_pain(strikes, expiries)
-    expiries = _concluded(_summed(strikes, expiries), known)
+    expiries = _concluded(_summed(strikes, expiries), known, ("symbol", "expiry"))
     expiries = walls.with_walls(expiries, strikes, "expiry_id")
     underlyings = _underlyings(strikes, expiries, known, now)
     profiles = PROFILES.empty()
@@ -173,11 +173,11 @@ def _summed(strikes: pl.DataFrame, expiries: pl.DataFrame) -> pl.DataFrame:
     return beside(expiries, found.get_columns()[1:])
 
 
-def _concluded(sums: pl.DataFrame, known: Context, keys: tuple[str, ...] = ()) -> pl.DataFrame:
+def _concluded(sums: pl.DataFrame, known: Context, keys: tuple[str, ...]) -> pl.DataFrame:
     """What follows from sums, of an expiry or of a symbol."""
     ratios = [*sentiment.put_call_ratios(), *sentiment.more_put_call_ratios()]
     with_ratios = sums.with_columns(*ratios, *exposure.conclusions())
-    return exposure.with_futures(with_ratios, known.futures, keys or ("symbol", "expiry"))
+    return exposure.with_futures(with_ratios, known.futures, keys)
 
 
 def _underlyings(

@@ -31,7 +31,7 @@ from transforms.bells import (
     symbol_starts,
     symbols,
 )
-from transforms.black76 import normal_cdf
+from transforms.black76 import delta
 from transforms.exposure import GROSS_GEX, NET_GEX
 from transforms.kernel import compiled
 from transforms.layout import Positions
@@ -98,10 +98,9 @@ def flows_of_books(terms: Floats, is_known: Flags, book_starts: Positions, moves
 
 @compiled
 def call_delta(terms: Floats, strike: int, move: float, years: float) -> float:
-    """D·N(d1) after the move, per ₹1 of forward; a put's is this less D."""
-    width = terms[VOLATILITY, strike] * math.sqrt(years)
-    distance = (move - terms[CENTRE, strike]) / width + 0.5 * width
-    return math.exp(-terms[RATE, strike] * years) * normal_cdf(distance)
+    """Delta after the move, per ₹1 of forward; a put's is this less D. In units of the forward."""
+    moved, level = math.exp(move), math.exp(terms[CENTRE, strike])
+    return delta(moved, level, years, terms[RATE, strike], terms[VOLATILITY, strike], True)
 
 
 def profiles(

@@ -24,7 +24,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from transforms import black76
-from transforms.greeks import imply
 from transforms.implied_vol import (
     BELOW_INTRINSIC,
     IV_STATUSES,
@@ -47,7 +46,6 @@ _ROUNDING_RUPEES = 1e-9
 _OLDEST_TRADE = timedelta(seconds=60)
 # A volatility is not identified if ten points of it move the price by less than half a tick.
 _TEN_POINTS = 0.1
-_NSE_RATE = 0.10
 
 _LEG = ("bid_price", "ask_price", "last_price", "last_traded_at", "quoted_at")
 _STATUS_NAMES = pl.Series("iv_status", IV_STATUSES)
@@ -124,34 +122,6 @@ def with_volatility(strikes: pl.DataFrame, tick_rupees: float) -> pl.DataFrame:
         "implied_volatility_ask": ask,
     }
     return beside(strikes, [*columns_of(columns), _STATUS_NAMES[codes]])
-
-
-def nse_compatible_volatility(contracts: pl.DataFrame) -> pl.DataFrame:
-    """Add ``nse_implied_volatility``, only to reproduce the column of that name on NSE's website.
-
-    The website implies from the last price, the underlying's value and an interest rate of 10 %
-    (its note on the option chain's page), by Black-Scholes-Merton on spot. That is the same
-    equation as Black-76 with the forward S·exp(0.10·T), and so it is solved here. The forward is
-    not the market's, so calls and puts of one strike differ: use ``implied_volatility`` for
-    anything else.
-
-    Args:
-        contracts: with ``last_price``, ``spot``, ``strike`` (₹), ``years_to_expiry``, ``is_call``.
-
-    Returns:
-        The contracts with that column, a fraction per √year; null where there is none.
-    """
-    growth = (_NSE_RATE * pl.col("years_to_expiry")).exp()
-    terms = contracts.select(
-        "strike",
-        "years_to_expiry",
-        "is_call",
-        premium="last_price",
-        forward=pl.col("spot") * growth,
-        rate=pl.lit(_NSE_RATE),
-    )
-    found = imply(terms)["implied_volatility"]
-    return contracts.with_columns(found.alias("nse_implied_volatility"))
 
 
 def warm() -> None:

@@ -15,16 +15,25 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from tests.books import book_of
 from tests.conftest import ORACLES
+from tests.strategies import AS_OF, EXPIRIES, RULES, TICK, Truth, quotes_of
 from transforms import black76
 from transforms.barriers import exit_probability, touch_probability
+from transforms.columns import INSTANT
+from transforms.context import Context
 from transforms.exposure import GEX, gex_crore_per_percent
+from transforms.forward import with_forward
+from transforms.greeks import imply
 from transforms.implied_vol import implied_volatility
+from transforms.layout import lay_out
 from transforms.max_pain import payout_curve, with_max_pain
 from transforms.sentiment import open_interest_sums, put_call_ratios, volume_sums
 from transforms.skew import strike_of_delta
+from transforms.smile import with_premium, with_volatility
+from transforms.tenor import with_tenor
 
 OraclePath = Callable[[str], Path]
 Case = dict[str, Any]
@@ -221,3 +230,87 @@ def test_all_cases_are_there(oracle_path: OraclePath) -> None:
     assert len({case["id"] for case in cases}) == len(cases) == COUNT
     assert {case["fn"] for case in cases} == set(KINDS)
     assert all(case["source"] for case in cases)
+
+
+TRUTH = Truth("NIFTY", EXPIRIES[1], 24_000.0, 24_010.0, 0.15, 100.0, 12)
+MATURITY, RATE, SPOT = 0.07945205479, 0.0629, 5_464.75
+
+
+def nse_2010(path: Path) -> pl.DataFrame:
+    """Real quotes of NIFTY, 1 Sep 2010 (IGIDR): one row per contract, with the terms of all."""
+    read = pl.read_csv(path)
+    return read.select(
+        pl.col("strike").cast(pl.Float64),
+        is_call=pl.col("type") == "c",
+        bid_price="bid",
+        ask_price="ask",
+        last_price=pl.lit(None, pl.Float64),
+        last_traded_at=pl.lit(None, INSTANT),
+        quoted_at=pl.lit(AS_OF, INSTANT),
+        years_to_expiry=pl.lit(MATURITY),
+        rate=pl.lit(RATE),
+    )
+
+
+def nse_2010_forward(contracts: pl.DataFrame) -> tuple[pl.DataFrame, float]:
+    """Their strikes and parity forward."""
+    legs = contracts.select("strike", "is_call", *_LEG)
+    sides = [
+        legs.filter(is_call=side).select("strike", pl.col(_LEG).name.prefix(prefix))
+        for side, prefix in ((True, "call_"), (False, "put_"))
+    ]
+    both = sides[0].join(sides[1], on="strike", how="full", coalesce=True).sort("strike")
+    strikes = both.with_columns(expiry_id=pl.lit(0, pl.UInt32))
+    expiries = with_tenor(lay_out(quotes_of(TRUTH)).expiries, AS_OF, RULES).with_columns(
+        spot=pl.lit(SPOT), years_to_expiry=pl.lit(MATURITY), rate=pl.lit(RATE)
+    )
+    return strikes, with_forward(strikes, expiries, Context(), TICK)["forward"][0]
+
+
+_LEG = ("bid_price", "ask_price", "last_price", "last_traded_at", "quoted_at")
+
+
+def test_nse_2010_filter(oracle_path: Callable[[str], Path]) -> None:
+    """On spot with carry exactly those quotes have no volatility that its authors had to drop.
+
+    Their filter: volume, and the bounds of the price. All 13 are calls below the lower bound.
+    """
+    raw = nse_2010(oracle_path("nifty_2010-09-01_near_raw.csv"))
+    kept = nse_2010(oracle_path("nifty_2010-09-01_near.csv"))
+    priced_raw = imply(
+        with_premium(raw).with_columns(forward=pl.lit(SPOT * math.exp(RATE * MATURITY)))
+    )
+    told = priced_raw.filter(iv_status="ok").select("strike", "is_call")
+    assert_frame_equal(told, kept.select("strike", "is_call"), check_row_order=False)
+    assert priced_raw.filter(pl.col("iv_status") != "ok")["iv_status"].to_list() == (
+        ["below_intrinsic"] * 13
+    )
+
+
+def test_nse_2010_has_one_smile(oracle_path: Callable[[str], Path]) -> None:
+    """At parity's forward calls and puts of a strike agree, which on spot are 4 points apart."""
+    raw = nse_2010(oracle_path("nifty_2010-09-01_near_raw.csv"))
+    strikes, forward = nse_2010_forward(raw)
+    terms = raw.filter(pl.col("strike").is_between(5_300, 5_600)).sort("strike", "is_call")
+    gaps = {}
+    for at in (forward, SPOT * math.exp(RATE * MATURITY)):
+        found = imply(with_premium(terms).with_columns(forward=pl.lit(at)))
+        both = found["implied_volatility"]
+        gaps[at] = (both.gather_every(2) - both.gather_every(2, 1)).abs()
+    assert gaps[forward].max() < 0.01
+    assert gaps[SPOT * math.exp(RATE * MATURITY)].min() > 0.04
+    smile = with_volatility(
+        strikes.with_columns(
+            forward=pl.lit(forward), years_to_expiry=pl.lit(MATURITY), rate=pl.lit(RATE)
+        ),
+        TICK,
+    )
+    # All strikes but the two whose put nobody quoted.
+    unquoted = smile.filter(pl.col("iv_status") != "ok")
+    assert unquoted.select("strike", "iv_status").rows() == [
+        (4_100.0, "no_price"),
+        (4_200.0, "no_price"),
+    ]
+    volatilities = smile["implied_volatility"].drop_nulls()
+    assert volatilities.diff().abs().max() < 0.1
+    assert volatilities.is_between(0.11, 0.5).all()

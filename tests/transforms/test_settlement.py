@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from market.errors import SchemaMismatch
 from tests.strategies import Option
 from transforms import black76
+from transforms.forward import FORWARD_STATUSES
 from transforms.settlement import (
     average_price_of_rows,
     average_price_option,
@@ -387,22 +388,9 @@ def test_warm_compiles_what_the_live_path_calls() -> None:
     assert len(time_value_of_rows.signatures) == before == 1  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    ("status", "share", "expected"),
-    [
-        ("parity", 0.5, 0.5),
-        ("future", 0.5, 0.5),
-        ("crossed_parity", 0.0, 0.0),
-        ("spot_carry", 0.5, None),
-        ("last_ratio", 0.5, None),
-        ("neighbour_carry", 0.5, None),
-        ("spot_carry", 1.0, 1.0),
-        ("no_forward", 0.5, None),
-    ],
-)
-def test_a_forward_from_spot_knows_no_average(
-    status: str, share: float, expected: float | None
-) -> None:
+@pytest.mark.parametrize("status", FORWARD_STATUSES)
+def test_a_forward_from_spot_knows_no_average(status: str) -> None:
     """Inside the averaging it says nothing of the settlement; before it nothing is averaged."""
-    frame = pl.DataFrame({"forward_status": [status], "spot_share": [share]})
-    assert frame.select(usable_share()).item() == expected
+    frame = pl.DataFrame({"forward_status": [status] * 3, "spot_share": [1.0, 0.5, 0.0]})
+    inside = [0.5, 0.0] if status in {"parity", "crossed_parity", "future"} else [None, None]
+    assert frame.select(usable_share()).to_series().to_list() == [1.0, *inside]

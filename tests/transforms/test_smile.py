@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -34,7 +32,6 @@ from transforms.implied_vol import IV_STATUSES
 from transforms.layout import lay_out, spread
 from transforms.smile import (
     PREMIUM_SOURCES,
-    nse_compatible_volatility,
     with_premium,
     with_volatility,
 )
@@ -399,128 +396,3 @@ def test_spot_for_forward_makes_a_false_skew(
     found = 100.0 * imply(frame)["implied_volatility"]
     # To the two digits that are printed of figures made from a rounded time.
     assert found.to_list() == pytest.approx([v for pair in expected for v in pair], abs=0.02)
-
-
-MATURITY, RATE, SPOT = 0.07945205479, 0.0629, 5_464.75
-
-
-def nse_2010(path: Path) -> pl.DataFrame:
-    """Real quotes of NIFTY, 1 Sep 2010 (IGIDR): one row per contract, with the terms of all."""
-    read = pl.read_csv(path)
-    return read.select(
-        pl.col("strike").cast(pl.Float64),
-        is_call=pl.col("type") == "c",
-        bid_price="bid",
-        ask_price="ask",
-        last_price=pl.lit(None, pl.Float64),
-        last_traded_at=pl.lit(None, INSTANT),
-        quoted_at=pl.lit(QUOTED_AT, INSTANT),
-        years_to_expiry=pl.lit(MATURITY),
-        rate=pl.lit(RATE),
-    )
-
-
-def nse_2010_forward(contracts: pl.DataFrame) -> tuple[pl.DataFrame, float]:
-    """Their strikes and parity forward."""
-    legs = contracts.select("strike", "is_call", *_LEG)
-    sides = [
-        legs.filter(is_call=side).select("strike", pl.col(_LEG).name.prefix(prefix))
-        for side, prefix in ((True, "call_"), (False, "put_"))
-    ]
-    both = sides[0].join(sides[1], on="strike", how="full", coalesce=True).sort("strike")
-    strikes = both.with_columns(expiry_id=pl.lit(0, pl.UInt32))
-    expiries = with_tenor(lay_out(quotes_of(TRUTH)).expiries, AS_OF, RULES).with_columns(
-        spot=pl.lit(SPOT), years_to_expiry=pl.lit(MATURITY), rate=pl.lit(RATE)
-    )
-    return strikes, with_forward(strikes, expiries, Context(), TICK)["forward"][0]
-
-
-_LEG = ("bid_price", "ask_price", "last_price", "last_traded_at", "quoted_at")
-
-
-def test_nse_2010_filter(oracle_path: Callable[[str], Path]) -> None:
-    """On spot with carry exactly those quotes have no volatility that its authors had to drop.
-
-    Their filter: volume, and the bounds of the price. All 13 are calls below the lower bound.
-    """
-    raw = nse_2010(oracle_path("nifty_2010-09-01_near_raw.csv"))
-    kept = nse_2010(oracle_path("nifty_2010-09-01_near.csv"))
-    priced_raw = imply(
-        with_premium(raw).with_columns(forward=pl.lit(SPOT * math.exp(RATE * MATURITY)))
-    )
-    told = priced_raw.filter(iv_status="ok").select("strike", "is_call")
-    assert_frame_equal(told, kept.select("strike", "is_call"), check_row_order=False)
-    assert priced_raw.filter(pl.col("iv_status") != "ok")["iv_status"].to_list() == (
-        ["below_intrinsic"] * 13
-    )
-
-
-def test_nse_2010_has_one_smile(oracle_path: Callable[[str], Path]) -> None:
-    """At parity's forward calls and puts of a strike agree, which on spot are 4 points apart."""
-    raw = nse_2010(oracle_path("nifty_2010-09-01_near_raw.csv"))
-    strikes, forward = nse_2010_forward(raw)
-    terms = raw.filter(pl.col("strike").is_between(5_300, 5_600)).sort("strike", "is_call")
-    gaps = {}
-    for at in (forward, SPOT * math.exp(RATE * MATURITY)):
-        found = imply(with_premium(terms).with_columns(forward=pl.lit(at)))
-        both = found["implied_volatility"]
-        gaps[at] = (both.gather_every(2) - both.gather_every(2, 1)).abs()
-    assert gaps[forward].max() < 0.01
-    assert gaps[SPOT * math.exp(RATE * MATURITY)].min() > 0.04
-    smile = with_volatility(
-        strikes.with_columns(
-            forward=pl.lit(forward), years_to_expiry=pl.lit(MATURITY), rate=pl.lit(RATE)
-        ),
-        TICK,
-    )
-    # All strikes but the two whose put nobody quoted.
-    unquoted = smile.filter(pl.col("iv_status") != "ok")
-    assert unquoted.select("strike", "iv_status").rows() == [
-        (4_100.0, "no_price"),
-        (4_200.0, "no_price"),
-    ]
-    volatilities = smile["implied_volatility"].drop_nulls()
-    assert volatilities.diff().abs().max() < 0.1
-    assert volatilities.is_between(0.11, 0.5).all()
-
-
-def black_scholes(spot: float, strike: float, years: float, sigma: float, is_call: bool) -> float:
-    """Black-Scholes-Merton on spot at 10 % (Hull, eq. 15.20 and 15.21), by the error function."""
-    rate, sign = 0.10, 1.0 if is_call else -1.0
-    d1 = (math.log(spot / strike) + (rate + 0.5 * sigma**2) * years) / (sigma * math.sqrt(years))
-    d2 = d1 - sigma * math.sqrt(years)
-    n1, n2 = (0.5 * (1.0 + math.erf(sign * d / math.sqrt(2.0))) for d in (d1, d2))
-    return sign * (spot * n1 - strike * math.exp(-rate * years) * n2)
-
-
-@given(
-    st.floats(100.0, 50_000.0),
-    st.floats(-2.0, 2.0),
-    st.floats(1 / 365, 0.5),
-    st.floats(0.05, 1.0),
-    st.booleans(),
-)
-def test_nse_column_is_black_scholes_on_spot(
-    spot: float, deviations: float, years: float, sigma: float, is_call: bool
-) -> None:
-    """From a Black-Scholes price of another formula comes back the volatility put in."""
-    strike = spot * math.exp(deviations * sigma * math.sqrt(years))
-    last = black_scholes(spot, strike, years, sigma, is_call)
-    row = {
-        "last_price": last,
-        "spot": spot,
-        "strike": strike,
-        "years_to_expiry": years,
-        "is_call": is_call,
-    }
-    found = nse_compatible_volatility(pl.DataFrame([row]))
-    assert found["nse_implied_volatility"][0] == pytest.approx(sigma, rel=1e-7)
-
-
-@pytest.mark.parametrize("last", [None, 0.0, math.nan, 1e-9, 1e9])
-def test_nse_column_is_null_without_an_answer(last: Price) -> None:
-    """No price, or an impossible one."""
-    row = {"last_price": last, "spot": 100.0, "strike": 90.0, "years_to_expiry": 0.1}
-    schema = dict.fromkeys(row, pl.Float64)
-    frame = pl.DataFrame([row], schema=schema).with_columns(is_call=pl.lit(True))
-    assert nse_compatible_volatility(frame)["nse_implied_volatility"].to_list() == [None]
