@@ -13,6 +13,7 @@ from datetime import UTC, date
 import numpy as np
 import polars as pl
 
+from market import live_frame
 from market.contract import Right
 from market.rules import Rules
 from streaming.catalogue import Option
@@ -33,25 +34,16 @@ QUOTE_COLUMNS = (
     "previous_open_interest_units",
 )
 GREEK_COLUMNS = ("delta_forward", "gamma_forward", "theta_per_day", "vega_per_vol_point")
-EXPIRY_COLUMNS = (
-    "forward",
-    "forward_status",
-    "forward_mad_bp",
-    "atm_implied_volatility",
-    "net_gex_crore_per_percent",
-    "pcr_open_interest",
-    "pcr_volume",
-    "call_open_interest_units",
-    "put_open_interest_units",
-    "years_to_expiry",
-    "as_of",
-)
-STRIKE_COLUMNS = (
-    "call_gex_crore_per_percent",
-    "put_gex_crore_per_percent",
-    "net_gex_crore_per_percent",
-    "as_of",
-)
+
+
+def _of_snapshot(shown: Sequence[str]) -> tuple[str, ...]:
+    """What a snapshot tells of the columns that are shown: all but the instant of a mark."""
+    return tuple("as_of" if name == "chain_at_ms" else name for name in shown if name != _MARKED)
+
+
+_MARKED = "marked_at_ms"
+EXPIRY_COLUMNS = _of_snapshot(live_frame.EXPIRY_COLUMNS)
+STRIKE_COLUMNS = _of_snapshot(live_frame.STRIKE_COLUMNS)
 UNDERLYING_COLUMNS = (
     "forward",
     "net_gex_crore_per_percent",
