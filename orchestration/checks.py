@@ -17,25 +17,16 @@ from market.errors import SchemaMismatch
 from market.session import Window
 from orchestration import window_tables
 from orchestration.assets.snapshots import quotes_of
+from orchestration.earlier import previous_chain
 from orchestration.metadata import markdown
 from orchestration.resources import Database, Scope
 from storage.instruments import known
 from storage.lake import Lake
 from transforms import quality
 from transforms.columns import Schema
-from transforms.context import PREVIOUS
 from transforms.schemas import CHAIN, EXPIRY_METRICS, LAKE_TABLES, RAW_CHAIN_PAYLOAD
 
-# A holiday week is the longest that two trading days are apart.
-_LOOK_BACK = timedelta(days=7)
 _ANSWERS_KEPT = 3
-_COLUMNS = ", ".join(column.name for column in PREVIOUS.columns)
-# The column list is a schema's own; the values are parameters.
-_PREVIOUS = f"""
-    SELECT {_COLUMNS} FROM chain
-    WHERE trading_day >= $1 AND window_end_at = (
-        SELECT max(window_end_at) FROM chain WHERE trading_day >= $1 AND window_end_at <= $2)
-"""  # noqa: S608
 _ANSWERS = """
     SELECT symbol, expiry, sha256, window_start_at FROM raw_chain_payload
     WHERE trading_day = $1 AND window_start_at >= $2 AND window_start_at <= $3
@@ -80,11 +71,10 @@ class Evidence:
         since = (window.day, window.start_at - _ANSWERS_KEPT * step, window.start_at)
         answers = self.lake.query(_ANSWERS, since)
         is_now = pl.col("window_start_at") == window.start_at
-        before = (window.day - _LOOK_BACK, window.start_at)
         return quality.Circumstances(
             rules=self.scope.rules,
             interval_seconds=step.total_seconds(),
-            previous=self.lake.query(_PREVIOUS, before),
+            previous=previous_chain(self.lake, window),
             requested=answers.filter(is_now),
             payloads=answers.filter(is_now),
             earlier_payloads=answers.filter(~is_now),

@@ -1,4 +1,4 @@
-"""What was known before a window, read from the lake: the context of its analysis.
+"""What was known before a window, read from the lake, for its analysis and its checks.
 
 Only rows of windows that had ended when the window began are read, and ``transforms.context``
 refuses anything younger still. What is made of them belongs in ``transforms``.
@@ -20,10 +20,13 @@ VOLATILITY_DAYS = 400
 # How long a forward's ratio to spot can stand in for one that is not told now.
 FORWARD_MINUTES = 15
 
+# A holiday week is the longest that two trading days are apart.
+PREVIOUS_DAYS = 7
+
 _PREVIOUS = f"""
     SELECT {", ".join(column.name for column in PREVIOUS.columns)} FROM chain
-    WHERE trading_day = $1 AND window_end_at = (
-        SELECT max(window_end_at) FROM chain WHERE trading_day = $1 AND window_end_at <= $2)
+    WHERE trading_day >= $1 AND window_end_at = (
+        SELECT max(window_end_at) FROM chain WHERE trading_day >= $1 AND window_end_at <= $2)
 """  # noqa: S608 - names of our own schema
 _FORWARDS = """
     SELECT symbol, expiry, as_of, spot, forward, forward_status FROM expiry_metrics
@@ -39,15 +42,24 @@ _VOLATILITY = """
 
 
 def context_before(lake: Lake, window: Window) -> Context:
-    """The newest earlier chain of the day, late forwards, and earlier days' last volatilities."""
+    """The newest earlier chain, late forwards, and earlier days' last volatilities."""
     day, start_at = window.day, window.start_at
     since = day - timedelta(days=VOLATILITY_DAYS)
     lately = start_at - timedelta(minutes=FORWARD_MINUTES)
     return Context(
-        previous=_read(lake, PREVIOUS, _PREVIOUS, day, start_at),
+        previous=previous_chain(lake, window),
         forwards=_read(lake, FORWARDS, _FORWARDS, day, lately, start_at),
         daily_volatility=_read(lake, DAILY_VOLATILITY, _VOLATILITY, since, day),
     )
+
+
+def previous_chain(lake: Lake, window: Window) -> pl.DataFrame:
+    """``context.PREVIOUS`` of the newest chain before the window, of this day or an earlier one.
+
+    How old it may be for which purpose is decided where it is used.
+    """
+    since = window.day - timedelta(days=PREVIOUS_DAYS)
+    return _read(lake, PREVIOUS, _PREVIOUS, since, window.start_at)
 
 
 def _read(lake: Lake, schema: Schema, sql: str, *parameters: object) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import polars as pl
 
 from market.rules import Rules
 from market.session import Window, windows
-from orchestration.earlier import context_before
+from orchestration.earlier import context_before, previous_chain
 from storage.lake import Lake
 from transforms.columns import Schema
 from transforms.schemas import CHAIN, EXPIRY_METRICS, UNDERLYING_ROLLUP
@@ -60,13 +60,16 @@ def test_an_empty_lake_tells_nothing(lake: Lake) -> None:
     assert context.daily_volatility.is_empty()
 
 
-def test_the_newest_earlier_chain_of_the_day_counts(lake: Lake) -> None:
-    """Not an older one, not the window's own, not yesterday's last."""
-    for of in (window(DAY_BEFORE, -1), *(window(DAY, n) for n in (0, 1, 3, 4))):
+def test_the_newest_earlier_chain_counts(lake: Lake) -> None:
+    """Not an older one and not the window's own; the day's first window has the last day's last."""
+    week_ago = window(DAY - timedelta(days=9), -1)
+    for of in (week_ago, window(DAY_BEFORE, -1), *(window(DAY, n) for n in (0, 1, 3, 4))):
         store(lake, CHAIN, of, contract_id=f"{of.day}|{of.slot}")
     told = context_before(lake, window(DAY, 3)).previous
     assert told["contract_id"].to_list() == [f"{DAY}|09:20"]
-    assert context_before(lake, window(DAY, 0)).previous.is_empty()
+    first = previous_chain(lake, window(DAY, 0))
+    assert first["contract_id"].to_list() == [f"{DAY_BEFORE}|15:35"]
+    assert previous_chain(lake, window(DAY_BEFORE, 0)).is_empty()
 
 
 def test_forwards_are_the_last_quarter_hours(lake: Lake) -> None:
