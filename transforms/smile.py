@@ -39,11 +39,11 @@ from transforms.layout import beside, columns_of, floats
 
 PREMIUM_SOURCES = ("mid", "last")
 
-_WIDEST_SPREAD_RUPEES = 0.5
-_WIDEST_SPREAD_SHARE = 0.2
+WIDEST_SPREAD_RUPEES = 0.5
+WIDEST_SPREAD_SHARE = 0.2
 # The allowance is for a spread of exactly the widest, off by rounding.
 _ROUNDING_RUPEES = 1e-9
-_OLDEST_TRADE = timedelta(seconds=60)
+OLDEST_TRADE = timedelta(seconds=60)
 # A volatility is not identified if ten points of it move the price by less than half a tick.
 _TEN_POINTS = 0.1
 
@@ -80,11 +80,11 @@ def _chosen() -> tuple[pl.Expr, pl.Expr]:
     """``premium_source``, and after it ``premium``."""
     bid, ask, last = (pl.col(name) for name in _LEG[:3])
     spread, mid = ask - bid, 0.5 * (bid + ask)
-    widest = pl.max_horizontal(pl.lit(_WIDEST_SPREAD_RUPEES), _WIDEST_SPREAD_SHARE * mid)
+    widest = pl.max_horizontal(pl.lit(WIDEST_SPREAD_RUPEES), WIDEST_SPREAD_SHARE * mid)
     is_tight = _is_two_sided() & (spread <= widest + _ROUNDING_RUPEES)
     slack = spread + _ROUNDING_RUPEES
     is_inside = (last >= bid - slack) & (last <= ask + slack)
-    is_recent = pl.col("quoted_at") - pl.col("last_traded_at") <= _OLDEST_TRADE
+    is_recent = pl.col("quoted_at") - pl.col("last_traded_at") <= OLDEST_TRADE
     is_fit = (
         pl.when(_is_two_sided()).then(is_inside & is_recent.fill_null(True)).otherwise(is_recent)
     )

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.kernel import compiled
+from transforms.smile import WIDEST_SPREAD_RUPEES, WIDEST_SPREAD_SHARE
 from transforms.spline import fill
 from transforms.tenor import SETTLING_YEARS
 
@@ -93,7 +94,10 @@ INDIA = StripRules(
 # an end worth 5 % of the middle lies 1.66 standard deviations out, beyond which there are 1.5 % of
 # the variance on each side.
 PUBLISHED = StripRules(
-    widest_spread_rupees=0.5, widest_spread_share=0.2, fewest_per_side=3, largest_end_share=0.05
+    widest_spread_rupees=WIDEST_SPREAD_RUPEES,
+    widest_spread_share=WIDEST_SPREAD_SHARE,
+    fewest_per_side=3,
+    largest_end_share=0.05,
 )
 
 

@@ -17,10 +17,8 @@ from transforms.quality.findings import (
     leg,
     words,
 )
+from transforms.smile import OLDEST_TRADE, WIDEST_SPREAD_RUPEES, WIDEST_SPREAD_SHARE
 
-_WIDEST_SPREAD_RUPEES = 0.5
-_WIDEST_SPREAD_SHARE = 0.2
-_OLDEST_LAST_SECONDS = 60
 # In ticks: decimal prices as floats are off by far less, a false step by far more.
 _ROUNDING = 1e-6
 _NO_DEPTH_SOURCE = "candles"
@@ -89,12 +87,13 @@ def unusable_last_prices(quotes: pl.DataFrame, tick_rupees: float) -> pl.DataFra
     allowed = (ask - bid).clip(lower_bound=tick_rupees) + 1e-9
     beyond = pl.max_horizontal(bid - last, last - ask) > allowed
     is_outside = _is_two_sided() & (ask >= bid) & beyond
-    age = (pl.col("quoted_at") - pl.col("last_traded_at")).dt.total_milliseconds() / 1000
+    age = pl.col("quoted_at") - pl.col("last_traded_at")
+    seconds = age.dt.total_milliseconds() / 1000
     is_needed = ~_is_two_sided() | _is_wide()
-    is_old = (is_needed & (age > _OLDEST_LAST_SECONDS)).fill_null(False)
+    is_old = (is_needed & (age > OLDEST_TRADE)).fill_null(False)
     reason = pl.when(is_outside).then(pl.lit("stale trade?")).otherwise(pl.lit("no trade since"))
     detail = words(
-        "{} last {} against {} / {}, traded {} s before: {}", leg(), last, bid, ask, age, reason
+        "{} last {} against {} / {}, traded {} s before: {}", leg(), last, bid, ask, seconds, reason
     )
     return findings(
         quotes.filter(is_price("last_price") & (is_outside | is_old)), "Q14", WARNING, detail
@@ -107,7 +106,7 @@ def _is_two_sided() -> pl.Expr:
 
 def _is_wide() -> pl.Expr:
     bid, ask = pl.col("bid_price"), pl.col("ask_price")
-    widest = pl.max_horizontal(_WIDEST_SPREAD_RUPEES, _WIDEST_SPREAD_SHARE * 0.5 * (bid + ask))
+    widest = pl.max_horizontal(WIDEST_SPREAD_RUPEES, WIDEST_SPREAD_SHARE * 0.5 * (bid + ask))
     # The allowance is for a spread of exactly the widest, off by rounding.
     return (ask - bid > widest + 1e-9).fill_null(False)
 
