@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 
 import numpy as np
 
+from market.contract import Contract
 from market.rules import IST, Rules, Session, at_ist
 from simulator import liquidity, noise, quotes
 from simulator.dynamics import Dynamics, State
@@ -60,6 +61,26 @@ class Bars:
     low: Floats
     close: Floats
     volume_units: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Candles:
+    """Bars of one contract, oldest first; ₹, units, epoch ms.
+
+    Only bars with a trade are there, except for spots: an index or a stock has every one.
+
+    Attributes:
+        starts_ms: start of each bar; midnight IST for a bar of a whole day.
+        open_interest_units: at the end of each bar; 0 for spots.
+    """
+
+    starts_ms: Ints
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    volume_units: Ints
+    open_interest_units: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +174,45 @@ class Market:
         midnight_ms = epoch_ms(at_ist(shown.trading_day, time(0)))
         return self._bars(instant, rows, np.append(grid, shown.at_ms), midnight_ms)
 
+    def minute_candles(
+        self, contract: Contract, day: date, until: datetime | None = None
+    ) -> Candles:
+        """The whole minutes of a trading day, up to ``until``; none if it is not listed then."""
+        listing = self._list(day)
+        found = [i for i, row in enumerate(listing.rows) if row.contract == contract]
+        starts = [
+            ms
+            for session in self.rules.sessions(day)
+            for ms in range(epoch_ms(session.opens_at), epoch_ms(session.closes_at), 60_000)
+            if until is None or ms + 60_000 <= epoch_ms(until)
+        ]
+        if not found or not starts:
+            return _candles([])
+        rows = np.array(found, np.int64)
+        bars = [self.minute_bars(_instant(ms + 60_000), rows) for ms in starts]
+        is_spot = contract.expiry is None
+        kept = [b for b in bars if is_spot or b.volume_units[0] > 0]
+        return _candles(kept)
+
+    def day_candles(
+        self, contract: Contract, days: Sequence[date], until: datetime | None = None
+    ) -> Candles:
+        """One bar for each of ``days`` that the contract was listed and traded on."""
+        found = [self.minute_candles(contract, day, until) for day in days]
+        traded = [
+            Bars(
+                starts_ms=epoch_ms(at_ist(day, time(0))),
+                open=c.open[:1],
+                high=c.high.max(keepdims=True),
+                low=c.low.min(keepdims=True),
+                close=c.close[-1:],
+                volume_units=c.volume_units.sum(keepdims=True),
+            )
+            for day, c in zip(days, found, strict=True)
+            if c.starts_ms.size
+        ]
+        return _candles(traded)
+
     def _bars(self, instant: datetime, rows: Ints, moments_ms: Ints, starts_ms: int) -> Bars:
         listing, shown = self.listing(instant), self.shown(instant)
         pace = self._pace(listing.day, shown.trading_day)
@@ -178,16 +238,21 @@ class Market:
         state = self._state(listing, rows, at_ms)
         bid, ask, last = self._prices(listing, rows, changed, state, day.pace)
         volume = self._volume(listing, rows, changed, shown, day.pace)
+        bids = quotes.quantity_units(streams ^ np.uint64(6), changed, lots, 60)
+        asks = quotes.quantity_units(streams ^ np.uint64(7), changed, lots, 60)
         return Quotes(
             rows=rows,
-            changed_ms=changed,
+            quoted_ms=changed,
+            last_traded_ms=changed,
             last_price=last,
             last_quantity_units=quotes.quantity_units(streams ^ np.uint64(5), changed, lots, 12)
             * ~listing.is_index[rows],
             bid_price=bid,
             ask_price=ask,
-            bid_quantity_units=quotes.quantity_units(streams ^ np.uint64(6), changed, lots, 60),
-            ask_quantity_units=quotes.quantity_units(streams ^ np.uint64(7), changed, lots, 60),
+            bid_quantity_units=bids,
+            ask_quantity_units=asks,
+            total_bid_quantity_units=bids * 180,
+            total_ask_quantity_units=asks * 180,
             volume_units=volume,
             open_interest_units=self._open_interest(listing, rows, at_ms, state.years),
             average_price=np.where(volume > 0, 0.5 * (day.open_price[rows] + last), 0.0),
@@ -266,6 +331,25 @@ class Market:
             ),
             open_price=self._prices(listing, rows, opened, at_open, pace)[2],
         )
+
+
+def _candles(bars: Sequence[Bars]) -> Candles:
+    def column(name: str) -> Floats:
+        return np.array([getattr(bar, name)[0] for bar in bars], np.float64)
+
+    return Candles(
+        starts_ms=np.array([bar.starts_ms for bar in bars], np.int64),
+        open=column("open"),
+        high=column("high"),
+        low=column("low"),
+        close=column("close"),
+        volume_units=column("volume_units").astype(np.int64),
+        open_interest_units=np.zeros(len(bars), np.int64),
+    )
+
+
+def _instant(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
 def _changed_ms(listing: Listing, rows: Ints, at_ms: Ints, shown: Shown, pace: Pace) -> Ints:

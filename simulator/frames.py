@@ -108,7 +108,7 @@ def _fill(entry: wire.Feed, listed: Listed, quotes: Quotes, i: int, part: Parts)
 
 def _fill_last(last: wire.LTPC, quotes: Quotes, i: int) -> None:
     last.ltp = quotes.last_price[i]
-    last.ltt = int(quotes.changed_ms[i])
+    last.ltt = int(quotes.last_traded_ms[i])
     last.cp = quotes.previous_close_price[i]
     last.ltq = int(quotes.last_quantity_units[i])
 
@@ -135,8 +135,8 @@ def _fill_full(full: wire.MarketFullFeed, quotes: Quotes, i: int, part: Parts) -
     full.vtt = int(quotes.volume_units[i])
     full.oi = float(quotes.open_interest_units[i])
     full.iv = _volatility(quotes, i)
-    full.tbq = float(quotes.bid_quantity_units[i] * 180)
-    full.tsq = float(quotes.ask_quantity_units[i] * 180)
+    full.tbq = float(quotes.total_bid_quantity_units[i])
+    full.tsq = float(quotes.total_ask_quantity_units[i])
 
 
 def _bars(part: Parts) -> list[wire.OHLC]:

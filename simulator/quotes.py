@@ -24,20 +24,26 @@ class Quotes:
 
     Attributes:
         rows: places in the listing.
-        changed_ms: when the row last changed, epoch ms.
+        quoted_ms: the instant that bid, ask, volatility and model belong to, epoch ms.
+        last_traded_ms: when the last trade was, epoch ms; may lie on an earlier day.
         bid_price, ask_price: 0 for an index.
-        implied_volatility: the true one at ``changed_ms``; NaN unless an option.
-        model: price and Greeks at ``changed_ms``; only options' Greeks mean anything.
+        total_bid_quantity_units, total_ask_quantity_units: the whole book, beyond the levels told.
+        implied_volatility: the true one at ``quoted_ms``; NaN unless an option.
+        model: price and Greeks at ``quoted_ms``; only options' Greeks mean anything. Of a spot it
+            is the true price, also while its market is shut or in auction.
     """
 
     rows: Ints
-    changed_ms: Ints
+    quoted_ms: Ints
+    last_traded_ms: Ints
     last_price: Floats
     last_quantity_units: Ints
     bid_price: Floats
     ask_price: Floats
     bid_quantity_units: Ints
     ask_quantity_units: Ints
+    total_bid_quantity_units: Ints
+    total_ask_quantity_units: Ints
     volume_units: Ints
     open_interest_units: Ints
     average_price: Floats
@@ -45,6 +51,39 @@ class Quotes:
     previous_open_interest_units: Ints
     implied_volatility: Floats
     model: Priced
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Depth of each quote, arrays of shape (quotes, levels), the best level first.
+
+    A level that nobody offers is 0 throughout, as are all levels of an index.
+    """
+
+    bid_price: Floats
+    bid_quantity_units: Ints
+    bid_orders: Ints
+    ask_price: Floats
+    ask_quantity_units: Ints
+    ask_orders: Ints
+
+
+def ladder(quotes: Quotes, levels: int) -> Ladder:
+    """The depth that belongs to ``quotes``: a tick between levels, larger further away."""
+    depth = np.arange(levels)
+    bid = np.round(quotes.bid_price[:, None] - depth * TICK, 2)
+    ask = np.round(quotes.ask_price[:, None] + depth * TICK, 2)
+    bids, asks = (bid > 0) & (quotes.bid_price > 0)[:, None], (quotes.ask_price > 0)[:, None]
+    bid_units = quotes.bid_quantity_units[:, None] * (depth + 1) * bids
+    ask_units = quotes.ask_quantity_units[:, None] * (depth + 1) * asks
+    return Ladder(
+        bid_price=np.where(bids, bid, 0.0),
+        bid_quantity_units=bid_units,
+        bid_orders=np.where(bids, 1 + bid_units % 7, 0),
+        ask_price=np.where(asks, ask, 0.0),
+        ask_quantity_units=ask_units,
+        ask_orders=np.where(asks, 1 + ask_units % 7, 0),
+    )
 
 
 def half_spread(

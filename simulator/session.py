@@ -107,7 +107,7 @@ class FeedSession:
     def _frame(self, listing: Listing, rows: Ints, now: datetime, *, is_snapshot: bool) -> bytes:
         quotes = self._market.quotes(now, rows)
         keys = [listing.rows[row].key for row in rows]
-        self._told_ms.update(zip(keys, quotes.changed_ms.tolist(), strict=True))
+        self._told_ms.update(zip(keys, quotes.quoted_ms.tolist(), strict=True))
         self._follow_minute(now)
         self._widen(keys, quotes)
         parts = self._parts(keys, listing.streams[rows], quotes, is_whole=is_snapshot)
@@ -168,7 +168,7 @@ class FeedSession:
 
 
 def _draw(streams: Streams, quotes: Quotes, purpose: int) -> Floats:
-    return noise.uniform(streams ^ np.uint64(purpose), quotes.changed_ms)
+    return noise.uniform(streams ^ np.uint64(purpose), quotes.quoted_ms)
 
 
 def _parse(message: bytes) -> tuple[str, list[str], str]:

@@ -7,13 +7,34 @@ The signing key is public, as everything that it guards is invented. Who demands
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import jwt
 
 _KEY = "optionlake simulated exchange: guards nothing"
 _ALGORITHM = "HS256"
 USER = "SIM001"
+
+
+class TokenKind(StrEnum):
+    """What a token was made for, which decides what it opens."""
+
+    LOGIN = "login"
+    ANALYTICS = "analytics"
+    EXTENDED = "extended"
+    SANDBOX = "sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose token it is and what it entitles to, as its claims say."""
+
+    user: str
+    is_plus: bool
+    kind: TokenKind
+    expires_at: datetime
 
 
 def mint(now: datetime, lifetime: timedelta = timedelta(days=365), *, is_plus: bool = True) -> str:

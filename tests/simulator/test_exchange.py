@@ -25,7 +25,7 @@ def _market(session: str = "nse", seed: int = 7) -> Market:
 
 def _columns(quotes: Quotes) -> list[list[float]]:
     return [
-        quotes.changed_ms.tolist(),
+        quotes.quoted_ms.tolist(),
         quotes.last_price.tolist(),
         quotes.bid_price.tolist(),
         quotes.ask_price.tolist(),
@@ -66,10 +66,10 @@ def test_prices_are_piecewise_constant(instant: datetime, later_ms: int) -> None
     if market.shown(instant).trading_day != market.shown(later).trading_day:
         return
     before, after = market.quotes(instant), market.quotes(later)
-    still = before.changed_ms == after.changed_ms
+    still = before.quoted_ms == after.quoted_ms
     for a, b in zip(_columns(before), _columns(after), strict=True):
         assert (np.array(a)[still] == np.array(b)[still]).all()
-    assert (after.changed_ms >= before.changed_ms).all()
+    assert (after.quoted_ms >= before.quoted_ms).all()
     assert (after.volume_units >= before.volume_units).all()
 
 

@@ -50,7 +50,7 @@ def test_option_in_full() -> None:
     assert full.marketLevel.bidAskQuote[0].bidP == quotes.bid_price[0]
     assert full.marketLevel.bidAskQuote[0].askP == quotes.ask_price[0]
     assert full.ltpc.ltp == quotes.last_price[0]
-    assert full.ltpc.ltt == quotes.changed_ms[0]
+    assert full.ltpc.ltt == quotes.last_traded_ms[0]
     assert full.oi == quotes.open_interest_units[0]
     assert full.iv == pytest.approx(quotes.implied_volatility[0], abs=1e-6)
     assert full.optionGreeks.vega > 0
