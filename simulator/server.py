@@ -18,10 +18,12 @@ from aiohttp import web
 
 from market.rules import rules_for
 from simulator import rest
-from simulator.access import BROKER_LIMITS, Gate, Limit
+from simulator.access import BROKER_LIMITS, AccessRules, Gate, Limit
+from simulator.clocks import ClockDesk
 from simulator.console import CONSOLE_PATH, Console
 from simulator.exchange import Market
 from simulator.faults import Control
+from simulator.proxy import Proxy, lead_here
 from simulator.socket import Cadence, SocketServer
 
 _LOG = structlog.get_logger(__name__)
@@ -37,8 +39,12 @@ class SimulatorConfig:
         session: ``nse`` keeps the exchange's hours, ``always`` never closes.
         symbols: underlyings to list; None for all.
         limits: rate limits per user; empty switches them off.
-        max_sockets: connections of one user at a time; 2 on the broker's normal plan, 5 on Plus.
+        limit_scope: whether a user has one budget for all paths or one for each ``api``.
+        suspension_seconds: for how long a user is refused everything after one call too many.
+        max_sockets: connections of one user at a time; None for the plan's: 2 normal, 5 Plus.
         frame_seconds, ping_seconds: time between frames and between pings of a socket.
+        proxy_port: where to listen as the broker's own https and wss addresses, for programs that
+            take a proxy (``simulator.proxy``); 0 for any free port, None for not at all.
     """
 
     host: str = "127.0.0.1"
@@ -47,9 +53,12 @@ class SimulatorConfig:
     session: Literal["always", "nse"] = "always"
     symbols: tuple[str, ...] | None = None
     limits: tuple[Limit, ...] = BROKER_LIMITS
-    max_sockets: int = 5
+    limit_scope: Literal["user", "api"] = "user"
+    suspension_seconds: float = 0.0
+    max_sockets: int | None = None
     frame_seconds: float = 0.2
     ping_seconds: float = 5.0
+    proxy_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +69,14 @@ class Running:
         url: base address of REST, instrument master and control.
         market: the market behind it, with its truth.
         control: the fault switches; safe to use from any thread.
+        proxy: the way here by the broker's own addresses, None without ``proxy_port``.
     """
 
     host: str
     port: int
     market: Market
     control: Control
+    proxy: Proxy | None
 
     @property
     def url(self) -> str:
@@ -82,25 +93,37 @@ async def serve(config: SimulatorConfig, clock: Callable[[], datetime]) -> Async
 
     Raises:
         ConfigurationError: for a symbol that the exchange does not list.
-        OSError: if the port is taken.
+        OSError: if a port is taken.
     """
     market = Market(config.seed, rules_for(config.session), config.symbols)
     loop = asyncio.get_running_loop()
     control = Control(loop)
-    gate = Gate(clock, loop.time, config.limits, config.max_sockets)
+    gate = Gate(clock, loop.time, _access_rules(config))
     app = _application(config, market, clock, gate, control)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         site = web.TCPSite(runner, config.host, config.port)
         await site.start()
-        running = Running(config.host, _port(runner), market, control)
-        _LOG.info("simulator_listening", url=running.url, seed=config.seed, session=config.session)
-        yield running
+        async with _proxied(config, runner) as proxy:
+            running = Running(config.host, _port(runner), market, control, proxy)
+            _LOG.info(
+                "simulator_listening", url=running.url, seed=config.seed, session=config.session
+            )
+            yield running
     finally:
         control.resume()
         await asyncio.gather(*(line.close(1001) for line in tuple(control.lines)))
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def _proxied(config: SimulatorConfig, runner: web.AppRunner) -> AsyncIterator[Proxy | None]:
+    if config.proxy_port is None or runner.server is None:
+        yield None
+        return
+    async with lead_here(runner.server, config.host, config.proxy_port) as proxy:
+        yield proxy
 
 
 def _application(
@@ -116,9 +139,19 @@ def _application(
     app = web.Application(middlewares=[_hang_while_paused(control)])
     app.add_routes(handlers.routes())
     app.add_routes(sockets.routes())
+    app.add_routes(ClockDesk(clock).routes())
     app.add_routes(Console(market, clock, control).routes())
     app.router.add_route("*", "/{path:.*}", rest.not_routed)
     return app
+
+
+def _access_rules(config: SimulatorConfig) -> AccessRules:
+    return AccessRules(
+        limits=config.limits,
+        limit_scope=config.limit_scope,
+        suspension_seconds=config.suspension_seconds,
+        max_sockets=config.max_sockets,
+    )
 
 
 def _hang_while_paused(control: Control) -> Any:
