@@ -35,20 +35,6 @@ _TEST_CONTRACTS = (
 _DERIVATIVE_NAMES = {"NSE": "NFO", "BSE": "BFO"}
 
 
-def problem(code: str, message: str, value: object = None) -> Json:
-    """The error envelope: every field in both casings, no ``data``."""
-    error = {
-        "errorCode": code,
-        "message": message,
-        "propertyPath": None,
-        "invalidValue": value,
-        "error_code": code,
-        "property_path": None,
-        "invalid_value": value,
-    }
-    return {"status": "error", "errors": [error]}
-
-
 def success(data: object) -> Json:
     """The envelope of a good answer."""
     return {"status": "success", "data": data}

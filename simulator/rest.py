@@ -19,7 +19,7 @@ from simulator.access import Gate
 from simulator.calls import day, required, success, underlying
 from simulator.exchange import Market
 from simulator.faults import Control
-from simulator.guard import Guard
+from simulator.guard import Guard, account_of
 from simulator.refusals import refusal
 from simulator.socket import SocketServer
 
@@ -45,7 +45,6 @@ class Rest:
     ) -> None:
         self._market = market
         self._clock = clock
-        self._gate = gate
         self._guard = Guard(gate)
         self._control = control
         self._sockets = sockets
@@ -110,10 +109,7 @@ class Rest:
         return success(payloads.status(self._market, self._clock(), exchange))
 
     async def _authorize(self, request: web.Request) -> web.StreamResponse:
-        user = self._gate.user(request.headers)
-        if user is None:
-            raise refusal(401, "UDAPI100050", "Invalid token used to access API")
-        address = self._sockets.one_time_address(request, user)
+        address = self._sockets.one_time_address(request, account_of(request))
         # The documentation has one casing, the official client reads the other.
         return success({"authorized_redirect_uri": address, "authorizedRedirectUri": address})
 

@@ -20,9 +20,10 @@ from simulator import frames
 from simulator.access import Gate
 from simulator.exchange import Market
 from simulator.faults import Control
-from simulator.refusals import refusal
+from simulator.guard import Guard, account_of
 from simulator.session import FeedSession
 from simulator.timetable import epoch_ms
+from simulator.tokens import Account
 
 FEED_PATH = "/market-data-feeder/v3/upstox-developer-api/feeds"
 _CLOSE_SECONDS = 2.0  # to wait for the client's half of a close
@@ -51,36 +52,35 @@ class SocketServer:
         self._market = market
         self._clock = clock
         self._gate = gate
+        self._guard = Guard(gate)
         self._control = control
         self._cadence = cadence
 
     def routes(self) -> list[web.RouteDef]:
         """The direct address, which redirects, and the one-time address."""
         return [
-            web.get("/v3/feed/market-data-feed", self._redirect),
+            web.get("/v3/feed/market-data-feed", self._guard.bearer(self._redirect)),
             web.get(FEED_PATH, self._feed),
         ]
 
-    def one_time_address(self, request: web.Request, user: str) -> str:
+    def one_time_address(self, request: web.Request, account: Account) -> str:
         """A socket address that works once, on the host that the client came to."""
         scheme = "wss" if request.secure else "ws"
-        query = f"requestId={uuid.uuid4()}&code={self._gate.issue_code(user)}"
+        query = f"requestId={uuid.uuid4()}&code={self._gate.issue_code(account)}"
         return f"{scheme}://{request.host}{FEED_PATH}?{query}"
 
     async def _redirect(self, request: web.Request) -> web.StreamResponse:
-        user = self._gate.user(request.headers)
-        if user is None:
-            raise refusal(401, "UDAPI100050", "Invalid token used to access API")
-        return web.Response(status=302, headers={"Location": self.one_time_address(request, user)})
+        address = self.one_time_address(request, account_of(request))
+        return web.Response(status=302, headers={"Location": address})
 
     async def _feed(self, request: web.Request) -> web.StreamResponse:
-        user = self._gate.redeem(request.query.get("code", ""))
-        if user is None or not self._gate.enter(user):
+        account = self._gate.redeem(request.query.get("code", ""))
+        if account is None or not self._gate.enter(account):
             raise web.HTTPForbidden(text="Forbidden")
         try:
             return await self._serve(request)
         finally:
-            self._gate.leave(user)
+            self._gate.leave(account)
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(timeout=_CLOSE_SECONDS, compress=False)
