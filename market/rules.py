@@ -139,6 +139,10 @@ class Rules:
         """
         return self.settlement(expiry).phase(at)
 
+    def cash_hours(self, day: date) -> tables.CashHours:
+        """The hours of shares that are in force on ``day``, whether or not it is a trading day."""
+        return _in_force(tables.CASH_HOURS, day)
+
     def underlying_phase(self, at: datetime) -> str:
         """Which market the underlyings have at an aware instant, one of ``UNDERLYING_PHASES``.
 

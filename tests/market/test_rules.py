@@ -243,3 +243,10 @@ def test_unknown_session_names_what_is_known() -> None:
     """A wrong setting says what would be right."""
     with pytest.raises(ValueError, match=r"always.*nse"):
         rules_for("lunar")
+
+
+def test_cash_hours_are_dated() -> None:
+    """The row in force, whatever the day of the week."""
+    rules = rules_for("nse")
+    assert rules.cash_hours(date(2026, 8, 2)).auction_until is None
+    assert rules.cash_hours(date(2026, 8, 3)).auction_until == time(15, 35)
