@@ -14,6 +14,7 @@ import pytest
 
 from simulator.exchange import Market
 from simulator.faults import Control
+from simulator.proxy import Proxy
 from simulator.server import Running, SimulatorConfig, serve
 from simulator.tokens import mint
 
@@ -30,6 +31,7 @@ class SimulatedExchange:
     market: Market
     control: Control
     clock: Callable[[], datetime]
+    proxy: Proxy | None
 
     @property
     def headers(self) -> dict[str, str]:
@@ -54,7 +56,7 @@ def running_simulator(
     try:
         token = mint(clock(), timedelta(days=1))
         yield SimulatedExchange(
-            running.url, running.port, token, running.market, running.control, clock
+            running.url, running.port, token, running.market, running.control, clock, running.proxy
         )
     finally:
         loop.call_soon_threadsafe(stop.set)
