@@ -19,10 +19,15 @@ from aiohttp import web
 from market.rules import rules_for
 from simulator import rest
 from simulator.access import BROKER_LIMITS, AccessRules, Gate, Limit
+from simulator.bulk_candles import BulkCandles
+from simulator.candle_calls import CandleCalls
+from simulator.candle_windows import DEFAULT_CANDLE_OPTIONS, CandleOptions
 from simulator.clocks import ClockDesk
 from simulator.console import CONSOLE_PATH, Console
 from simulator.exchange import Market
+from simulator.expired_calls import ExpiredCalls
 from simulator.faults import Control
+from simulator.guard import Guard
 from simulator.proxy import Proxy, lead_here
 from simulator.socket import Cadence, SocketServer
 
@@ -45,6 +50,7 @@ class SimulatorConfig:
         frame_seconds, ping_seconds: time between frames and between pings of a socket.
         proxy_port: where to listen as the broker's own https and wss addresses, for programs that
             take a proxy (``simulator.proxy``); 0 for any free port, None for not at all.
+        candles: how the candle paths behave where the broker's behaviour is not known.
     """
 
     host: str = "127.0.0.1"
@@ -59,6 +65,7 @@ class SimulatorConfig:
     frame_seconds: float = 0.2
     ping_seconds: float = 5.0
     proxy_port: int | None = None
+    candles: CandleOptions = DEFAULT_CANDLE_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,10 @@ def _application(
     app = web.Application(middlewares=[_hang_while_paused(control)])
     app.add_routes(handlers.routes())
     app.add_routes(sockets.routes())
+    guard = Guard(gate)
+    app.add_routes(CandleCalls(market, clock, guard, config.candles).routes())
+    app.add_routes(ExpiredCalls(market, clock, guard, config.candles).routes())
+    app.add_routes(BulkCandles(market, clock).routes())
     app.add_routes(ClockDesk(clock).routes())
     app.add_routes(Console(market, clock, control).routes())
     app.router.add_route("*", "/{path:.*}", rest.not_routed)
