@@ -21,6 +21,9 @@ class Feed(Protocol):
     def update(self, now: datetime) -> Sequence[bytes]:
         """The frames of everything that happened since the last call."""
 
+    def followed(self) -> Sequence[str]:
+        """The keys that the client follows now, in any mode."""
+
     def drop(self, keys: Sequence[str]) -> None:
         """Forget keys without a word, as if the client had never asked for them."""
 
