@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from simulator import tokens
 from simulator.tokens import Account
@@ -29,6 +29,7 @@ BROKER_LIMITS = (Limit(50, 1.0), Limit(500, 60.0), Limit(2_000, 1_800.0))
 NORMAL_SOCKETS = 2
 PLUS_SOCKETS = 5
 _MOST_CODES = 1_000
+_Granted = TypeVar("_Granted")
 _MOST_CALLERS = 10_000
 
 
@@ -79,10 +80,32 @@ class RateLimiter:
         return is_admitted
 
 
-@dataclass(frozen=True, slots=True)
-class _Code:
-    account: Account
-    issued_seconds: float
+class OneTimeCodes(Generic[_Granted]):
+    """Codes that stand for something, once.
+
+    Args:
+        steady: seconds.
+        life_seconds: how long a code may wait to be used; None for ever.
+    """
+
+    def __init__(self, steady: Callable[[], float], life_seconds: float | None = None) -> None:
+        self._steady = steady
+        self._life_seconds = life_seconds
+        self._granted: dict[str, tuple[float, _Granted]] = {}
+
+    def issue(self, code: str, granted: _Granted) -> str:
+        """Let ``code`` stand for ``granted``; the oldest unused codes are forgotten."""
+        self._granted[code] = self._steady(), granted
+        while len(self._granted) > _MOST_CODES:
+            del self._granted[next(iter(self._granted))]
+        return code
+
+    def redeem(self, code: str) -> _Granted | None:
+        """What ``code`` stands for; None from the second time on, or too late."""
+        issued_seconds, granted = self._granted.pop(code, (0.0, None))
+        age_seconds = self._steady() - issued_seconds
+        is_fresh = self._life_seconds is None or age_seconds < self._life_seconds
+        return granted if is_fresh else None
 
 
 class Gate:
@@ -103,7 +126,7 @@ class Gate:
         self._steady = steady
         self._rules = rules or AccessRules()
         self._limiters: dict[tuple[str, str, str], RateLimiter] = {}
-        self._codes: dict[str, _Code] = {}
+        self._codes = OneTimeCodes[Account](steady, self._rules.code_seconds)
         self._sockets: dict[str, int] = {}
         self._revoked: dict[str, datetime] = {}
 
@@ -150,20 +173,12 @@ class Gate:
         return limiter.admits(self._steady())
 
     def issue_code(self, account: Account) -> str:
-        """A code that opens one socket, once; the oldest unused ones are forgotten."""
-        code = str(uuid.uuid4())
-        self._codes[code] = _Code(account, self._steady())
-        while len(self._codes) > _MOST_CODES:
-            del self._codes[next(iter(self._codes))]
-        return code
+        """A code that opens one socket, once."""
+        return self._codes.issue(str(uuid.uuid4()), account)
 
     def redeem(self, code: str) -> Account | None:
         """The account that ``code`` was issued to; None from the second time on, or too late."""
-        found = self._codes.pop(code, None)
-        if found is None:
-            return None
-        longest, age = self._rules.code_seconds, self._steady() - found.issued_seconds
-        return found.account if longest is None or age < longest else None
+        return self._codes.redeem(code)
 
     def enter(self, account: Account) -> bool:
         """Take a socket slot; False if all of the user's are taken."""

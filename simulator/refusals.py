@@ -73,6 +73,9 @@ CATALOGUE: Mapping[str, Refusal] = MappingProxyType(
         ),
         "UDAPI1088": Refusal(400, "Invalid date, expected YYYY-MM-DD", "no date"),
         "UDAPI1089": Refusal(400, "Invalid exchange", "an exchange that is not there"),
+        "UDAPI1123": Refusal(
+            400, "No notifier URL is configured", "an approval without a place to push the token"
+        ),
         "UDAPI1146": Refusal(400, "Invalid unit", "a unit that candles do not have"),
         "UDAPI1147": Refusal(400, "Invalid interval", "an interval that the unit does not have"),
         "UDAPI1148": Refusal(400, "Invalid date range", "more time than one call may span"),
@@ -96,6 +99,7 @@ CATALOGUE: Mapping[str, Refusal] = MappingProxyType(
         "UDAPI100050": Refusal(
             401, "Invalid token used to access API", "the token is missing, expired, dead or forged"
         ),
+        "UDAPI100057": Refusal(400, "Invalid Auth code", "a login code that is unknown or used"),
         "UDAPI100060": Refusal(404, "Resource not Found", "the gateway knows no such path"),
         "UDAPI100067": Refusal(
             401, "Not permitted with this kind of token", "an extended or read-only token"
@@ -103,6 +107,8 @@ CATALOGUE: Mapping[str, Refusal] = MappingProxyType(
         "UDAPI100068": Refusal(
             400, "client_id or redirect_uri is incorrect", "the login dialog's parameters"
         ),
+        "UDAPI100069": Refusal(400, "client_id or client_secret is incorrect", "the app's login"),
+        "UDAPI100070": Refusal(400, "redirect_uri is incorrect", "not the dialog's address"),
         "UDAPI100072": Refusal(423, "Outside the service's hours", "funds, by night"),
         "UDAPI100073": Refusal(400, "This client_id is inactive", "an app that is switched off"),
         "UDAPI100074": Refusal(423, "Outside the service's hours", "orders, by night"),
