@@ -28,6 +28,7 @@ from simulator.exchange import Market
 from simulator.expired_calls import ExpiredCalls
 from simulator.faults import Control
 from simulator.guard import Guard
+from simulator.login import DEFAULT_LOGIN, Login, LoginRules
 from simulator.proxy import Proxy, lead_here
 from simulator.socket import Cadence, SocketServer
 
@@ -45,8 +46,11 @@ class SimulatorConfig:
         symbols: underlyings to list; None for all.
         limits: rate limits per user; empty switches them off.
         limit_scope: whether a user has one budget for all paths or one for each ``api``.
+        is_address_limited: whether calls without a token are limited too, by their address.
         suspension_seconds: for how long a user is refused everything after one call too many.
         max_sockets: connections of one user at a time; None for the plan's: 2 normal, 5 Plus.
+        code_seconds: how long a socket's one-time code may wait to be used; None for ever.
+        login: the registered apps, and what those who log in get.
         frame_seconds, ping_seconds: time between frames and between pings of a socket.
         proxy_port: where to listen as the broker's own https and wss addresses, for programs that
             take a proxy (``simulator.proxy``); 0 for any free port, None for not at all.
@@ -60,8 +64,11 @@ class SimulatorConfig:
     symbols: tuple[str, ...] | None = None
     limits: tuple[Limit, ...] = BROKER_LIMITS
     limit_scope: Literal["user", "api"] = "user"
+    is_address_limited: bool = True
     suspension_seconds: float = 0.0
     max_sockets: int | None = None
+    code_seconds: float | None = None
+    login: LoginRules = DEFAULT_LOGIN
     frame_seconds: float = 0.2
     ping_seconds: float = 5.0
     proxy_port: int | None = None
@@ -146,6 +153,9 @@ def _application(
     app = web.Application(middlewares=[_hang_while_paused(control)])
     app.add_routes(handlers.routes())
     app.add_routes(sockets.routes())
+    login = Login(clock, asyncio.get_running_loop().time, gate, config.login)
+    app.add_routes(login.routes())
+    app.on_cleanup.append(login.close)
     guard = Guard(gate)
     app.add_routes(CandleCalls(market, clock, guard, config.candles).routes())
     app.add_routes(ExpiredCalls(market, clock, guard, config.candles).routes())
@@ -160,8 +170,10 @@ def _access_rules(config: SimulatorConfig) -> AccessRules:
     return AccessRules(
         limits=config.limits,
         limit_scope=config.limit_scope,
+        is_address_limited=config.is_address_limited,
         suspension_seconds=config.suspension_seconds,
         max_sockets=config.max_sockets,
+        code_seconds=config.code_seconds,
     )
 
 
