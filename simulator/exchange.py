@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -20,7 +20,7 @@ from simulator.dynamics import Dynamics, State
 from simulator.liquidity import Pace
 from simulator.noise import Floats, Ints
 from simulator.quotes import Quotes
-from simulator.symbols import choose
+from simulator.symbols import Symbol, choose
 from simulator.timetable import Shown, Timetable, epoch_ms
 from simulator.universe import Listing, list_day
 
@@ -112,6 +112,8 @@ class Market:
         self._dynamics = Dynamics(seed, self.symbols)
         self._timetable = Timetable(rules)
         self._list = lru_cache(maxsize=16)(self._list_day)
+        self._closes = lru_cache(maxsize=1_024)(self._closes_of)
+        self._extremes = lru_cache(maxsize=256)(self._extremes_of)
         self._pace = lru_cache(maxsize=32)(self._pace_of)
         self._day = lru_cache(maxsize=16)(self._day_of)
 
@@ -173,6 +175,14 @@ class Market:
         grid = np.arange(shown.opened_ms, shown.at_ms, _RANGE_SAMPLE_MS)
         midnight_ms = epoch_ms(at_ist(shown.trading_day, time(0)))
         return self._bars(instant, rows, np.append(grid, shown.at_ms), midnight_ms)
+
+    def last_minutes(self, instant: datetime, rows: Ints) -> Bars:
+        """The last completed minute of each row."""
+        return self.minute_bars(instant, rows)
+
+    def day_ranges(self, instant: datetime, rows: Ints) -> Bars:
+        """Each row's day so far, from midnight IST as the broker counts it."""
+        return self.day_bars(instant, rows)
 
     def minute_candles(
         self, contract: Contract, day: date, until: datetime | None = None
@@ -304,8 +314,21 @@ class Market:
         return self._dynamics.spots(epoch_ms(self._session_before(day).closes_at))
 
     def _list_day(self, day: date) -> Listing:
-        levels = dict(zip(self._names(), self._levels_before(day).tolist(), strict=True))
-        return list_day(day, self.symbols, levels, self.rules, self._seed)
+        return list_day(day, self.symbols, self._band, self.rules, self._seed)
+
+    def _band(self, symbol: Symbol, first: date, last: date) -> tuple[float, float]:
+        """The lowest and highest close of a symbol from one trading day to another."""
+        place = self._names().index(symbol.underlying.symbol)
+        low, high = self._extremes(first, last)
+        return float(low[place]), float(high[place])
+
+    def _extremes_of(self, first: date, last: date) -> tuple[Floats, Floats]:
+        days = (first + timedelta(days=i) for i in range((last - first).days + 1))
+        closes = np.array([self._closes(d) for d in days if self.rules.is_trading_day(d)])
+        return closes.min(0), closes.max(0)
+
+    def _closes_of(self, day: date) -> Floats:
+        return self._dynamics.spots(epoch_ms(self.rules.sessions(day)[-1].closes_at))
 
     def _pace_of(self, listing_day: date, trading_day: date) -> Pace:
         return liquidity.pace(

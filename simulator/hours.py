@@ -62,6 +62,7 @@ _SHUT_ALL_DAY = frozenset(
 )
 
 _NEW_YORK = ZoneInfo("America/New_York")
+_CASH_CLOSE = time(15, 30)
 _CURRENCY_CLOSE = time(17, 0)
 _EVENING = time(17, 0)
 _OTHER_OPEN = time(9, 0)
@@ -84,7 +85,7 @@ def is_always_open(rules: Rules, day: date) -> bool:
 def hours(rules: Rules, exchange: str, day: date) -> Hours | None:
     """When one of ``EXCHANGES`` trades on ``day``; None if not at all.
 
-    Shares close with the closing auction, where there is one.
+    Shares that are not in the closing auction trade on until 15:30, and so does their exchange.
     """
     sessions = rules.sessions(day)
     if is_always_open(rules, day) or (sessions and exchange in DERIVATIVES):
@@ -99,9 +100,7 @@ def hours(rules: Rules, exchange: str, day: date) -> Hours | None:
 def _cash_hours(rules: Rules, session: Session) -> Hours:
     if session.name != "regular":
         return Hours(session.opens_at, session.closes_at)
-    cash = rules.cash_hours(session.day)
-    closes = cash.auction_until or cash.continuous_until
-    return Hours(at_ist(session.day, cash.opens), at_ist(session.day, closes))
+    return _between(session.day, rules.cash_hours(session.day).opens, _CASH_CLOSE)
 
 
 def _currency_hours(sessions: tuple[Session, ...], day: date) -> Hours | None:

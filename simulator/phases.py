@@ -5,10 +5,11 @@ dated steps within them stand here. Times that the exchange draws at random (the
 before the open and in the closing auction) are drawn here from the day alone, so every process and
 every seed sees the same ones. An exchange that never closes is ``NORMAL_OPEN`` for ever.
 
-What nobody has published is a choice: the closing auction of 7 Dec 2026 on, half as long as the one
-before, has the same steps at half the distance; shares are ``NORMAL_CLOSE`` from the end of
-continuous trading on, the auction beside it being told by ``closing_auction_status``; index and
-share segments go through the pre-open together, derivatives do since futures have one.
+The closing auction is for the shares that have derivatives: the rest of the segment trades on
+meanwhile, so the segment is still ``NORMAL_OPEN`` (the broker's sample shows just that) and the
+auction is told beside it. What nobody has published is a choice: the closing auction of 7 Dec 2026
+on, half as long as the one before, has the same steps at half the distance; index and share
+segments go through the pre-open together, derivatives do since futures have one.
 """
 
 from __future__ import annotations
@@ -82,6 +83,25 @@ def closing_auction_status(rules: Rules, instant: datetime) -> Phase | None:
     return _within(_auction_steps(rules, instant.astimezone(IST).date()), instant)
 
 
+def auctioned_status(rules: Rules, exchange: str, instant: datetime) -> Phase | None:
+    """The status of the shares that have a closing auction; None of an exchange without one.
+
+    The auction's step while there is one, else the exchange's status; from the auction's end on
+    ``NORMAL_CLOSE``.
+    """
+    day = instant.astimezone(IST).date()
+    if exchange not in CASH or rules.cash_hours(day).auction_until is None:
+        return None
+    if is_always_open(rules, day):
+        return exchange_status(rules, exchange, instant)
+    if step := closing_auction_status(rules, instant):
+        return step
+    phase, steps = exchange_status(rules, exchange, instant), _auction_steps(rules, day)
+    if steps and phase.status == "NORMAL_CLOSE" and phase.since_ms >= steps[0].since_ms:
+        return Phase(phase.status, steps[-1].since_ms)
+    return phase
+
+
 def pre_open_status(rules: Rules, instant: datetime) -> Phase | None:
     """The step of the pre-open session; None outside.
 
@@ -99,11 +119,10 @@ def _steps(rules: Rules, exchange: str, day: date) -> tuple[Phase, ...]:
         return ()
     if is_always_open(rules, day):
         return (_phase("NORMAL_OPEN", found.opens_at),)
-    closes_at = _continuous_until(rules, day) if exchange in CASH else found.closes_at
     return (
         *_opening(rules, exchange, day),
         _phase("NORMAL_OPEN", found.opens_at),
-        _phase("NORMAL_CLOSE", closes_at),
+        _phase("NORMAL_CLOSE", found.closes_at),
         *(_post_close(rules, day) if exchange in CASH else ()),
     )
 
@@ -135,29 +154,20 @@ def _pre_open_steps(rules: Rules, day: date) -> tuple[Phase, ...]:
 @lru_cache(maxsize=64)
 def _auction_steps(rules: Rules, day: date) -> tuple[Phase, ...]:
     """The closing auction's steps; the last one, without a status, ends it."""
-    found = hours(rules, "NSE", day)
-    if found is None or is_always_open(rules, day):
+    cash = rules.cash_hours(day)
+    is_regular = any(session.name == "regular" for session in rules.sessions(day))
+    if cash.auction_until is None or not is_regular:
         return ()
-    starts_at = _continuous_until(rules, day)
-    lasts = found.closes_at - starts_at
-    if not lasts:
-        return ()
+    starts_at, ends_at = at_ist(day, cash.continuous_until), at_ist(day, cash.auction_until)
+    lasts = ends_at - starts_at
     stops = _STOP_FROM + (_STOP_UNTIL - _STOP_FROM) * _drawn("closing auction", day)
     return (
         _phase("CTS_CLOSE", starts_at),
         _phase("CAS_LM_START", starts_at + _LIMIT_ONLY * lasts),
         _phase("CAS_M_STOP", starts_at + _MARKET_STOPS * lasts),
         _phase("CAS_STOP", starts_at + stops * lasts),
-        _phase("", found.closes_at),
+        _phase("", ends_at),
     )
-
-
-def _continuous_until(rules: Rules, day: date) -> datetime:
-    """When continuous trading of shares ends on a day that has some."""
-    last = rules.sessions(day)[-1]
-    if last.name != "regular":
-        return last.closes_at
-    return at_ist(day, rules.cash_hours(day).continuous_until)
 
 
 def _post_close(rules: Rules, day: date) -> Iterator[Phase]:

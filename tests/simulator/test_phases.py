@@ -12,6 +12,7 @@ from market.rules import IST, rules_for
 from simulator.hours import EXCHANGE_OF_SEGMENT, hours
 from simulator.phases import (
     Phase,
+    auctioned_status,
     closing_auction_status,
     exchange_status,
     pre_open_status,
@@ -49,7 +50,8 @@ def _told(phase: Phase | None) -> str | None:
         ("NSE_EQ", "2026-11-25T09:00", "PRE_OPEN_START 25 09:00"),
         ("NSE_EQ", "2026-11-25T09:14", "PRE_OPEN_END 25 09:0[89]"),
         ("NSE_INDEX", "2026-11-25T09:15", "NORMAL_OPEN 25 09:15"),
-        ("NSE_EQ", "2026-11-25T15:15", "NORMAL_CLOSE 25 15:15"),
+        ("NSE_EQ", "2026-11-25T15:15", "NORMAL_OPEN 25 09:15"),
+        ("NSE_EQ", "2026-11-25T15:35", "NORMAL_CLOSE 25 15:30"),
         ("NSE_FO", "2026-11-25T15:39", "NORMAL_OPEN 25 09:15"),
         ("BSE_FO", "2026-11-25T15:40", "NORMAL_CLOSE 25 15:40"),
         ("BSE_EQ", "2026-11-25T15:50", "CLOSING_START 25 15:50"),
@@ -94,6 +96,27 @@ def test_steps_of_the_closing_auction(instant: str, told: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("exchange", "instant", "told"),
+    [
+        ("NSE", "2026-07-31T12:00", None),
+        ("NFO", "2026-08-03T12:00", None),
+        ("MCX", "2026-08-03T12:00", None),
+        ("BSE", "2026-08-03T12:00", "NORMAL_OPEN 03 09:15"),
+        ("BSE", "2026-08-03T15:16", "CTS_CLOSE 03 15:15"),
+        ("NSE", "2026-08-03T15:36", "NORMAL_CLOSE 03 15:35"),
+        ("NSE", "2026-08-03T19:33", "CLOSING_END 03 16:00"),
+        ("NSE", "2026-08-04T08:00", "CLOSING_END 03 16:00"),
+        ("NSE", "2026-11-08T20:00", "NORMAL_CLOSE 08 19:00"),
+    ],
+)
+def test_statuses_of_the_shares_with_an_auction(
+    exchange: str, instant: str, told: str | None
+) -> None:
+    """The auction's step while it lasts, else as their exchange; at 19:33 as was seen."""
+    assert _told(auctioned_status(_NSE, exchange, _at(instant))) == told
+
+
+@pytest.mark.parametrize(
     ("instant", "told"),
     [
         ("2026-09-07T08:59", None),
@@ -130,14 +153,13 @@ def test_drawn_ends_fall_where_the_exchange_draws_them() -> None:
 def test_a_status_is_one_of_the_brokers_words_and_has_begun(
     segment: str, instant: datetime
 ) -> None:
-    """And it is NORMAL_OPEN exactly within the hours of the exchange, but for the auction."""
+    """And it is NORMAL_OPEN exactly within the hours of the exchange."""
     phase = segment_status(_NSE, segment, instant)
     assert phase.status in _WORDS
     assert phase.since_ms <= epoch_ms(instant)
     found = hours(_NSE, EXCHANGE_OF_SEGMENT[segment], instant.astimezone(IST).date())
     is_within = found is not None and found.opens_at <= instant < found.closes_at
-    is_auction = segment[4:] in ("EQ", "INDEX") and closing_auction_status(_NSE, instant)
-    assert (phase.status == "NORMAL_OPEN") == (is_within and not is_auction)
+    assert (phase.status == "NORMAL_OPEN") == is_within
 
 
 @given(segment=_SEGMENTS, instant=_INSTANTS)
@@ -155,6 +177,8 @@ def test_an_exchange_that_never_closes_has_one_status(segment: str, instant: dat
     assert segment_status(_ALWAYS, segment, instant).status == "NORMAL_OPEN"
     assert closing_auction_status(_ALWAYS, instant) is None
     assert pre_open_status(_ALWAYS, instant) is None
+    told = auctioned_status(_ALWAYS, "NSE", instant)
+    assert told is None or told.status == "NORMAL_OPEN"
 
 
 def test_a_segment_has_its_exchanges_status() -> None:
