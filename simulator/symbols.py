@@ -26,6 +26,7 @@ class Symbol:
         market_share: correlation of the spot with the common market factor.
         basis: carry above the risk-free rate, per year.
         lot_units: lot of a stock; an index's lot is a dated rule.
+        has_derivatives: whether futures and options are listed on it.
     """
 
     underlying: Underlying
@@ -39,14 +40,11 @@ class Symbol:
     basis: float
     smile: Smile
     lot_units: int | None = None
+    has_derivatives: bool = True
 
     @property
     def is_index(self) -> bool:
         return self.underlying.kind is Kind.INDEX
-
-    @property
-    def strikes_each_side(self) -> int:
-        return 20 if self.is_index else 12
 
     @property
     def segment(self) -> str:
