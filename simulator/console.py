@@ -12,8 +12,8 @@ from typing import Any
 from aiohttp import web
 
 from simulator import payloads
+from simulator.control import Control
 from simulator.exchange import Market
-from simulator.faults import Control
 
 CONSOLE_PATH = "/simulator/"
 

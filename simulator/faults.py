@@ -1,126 +1,114 @@
-"""Ways to make the exchange misbehave, for tests and rehearsals.
+"""One fault as it is asked for: which, when, how often, for whom.
 
-The switches and what they hold; where they take effect is said in ``rest`` and ``socket``. Methods
-may be called from any thread.
+The words are the catalogue's. Reading a fault from a file, a flag or a request is ``scenario``'s
+part; deciding whether it strikes is ``injection``'s.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Protocol
+import math
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
 
-from simulator import frames
-
-
-class Line(Protocol):
-    """An open socket, as far as faults are concerned."""
-
-    async def close(self, code: int) -> None:
-        """Close in good order with ``code``."""
-
-    def abort(self) -> None:
-        """Reset the TCP connection."""
-
-    async def send(self, frame: bytes) -> None:
-        """Send a binary frame as it is."""
+from market.errors import ConfigurationError
+from market.rules import IST
+from simulator.catalogue import Arguments, Kind, kind_of
 
 
-@dataclass(slots=True)
-class Refusal:
-    """Answers to give instead of a chain: an HTTP status, a number of times (None: for good)."""
-
-    status: int
-    times: int | None
-
-
-class Control:
-    """Switches of a running exchange.
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault of the catalogue with its conditions, all on the exchange's clock.
 
     Attributes:
-        is_muted: sockets stay up and are pinged, but no frame leaves.
-        lines: the open sockets.
+        starts_at: an instant, or a wall time in IST on which it begins every day; None for at once.
+        after_seconds: begins so long after it was added; instead of ``starts_at``.
+        lasts_seconds: None for good, or till midnight IST if it begins every day.
+        is_instant: an event that strikes the connections open at its beginning and no later ones.
+        share: of what it strikes, 0 to 1; of what is said by ``Kind.shares``.
+        times: how often at most; None for any number.
+        match: all must hold. Of calls: a path's beginning (with a slash), an instrument key or an
+            underlying's symbol. Of keys: a key or a symbol. Of anything else: a user.
+        arguments: of the kind, all of them; see ``of``.
+
+    Raises:
+        ConfigurationError: for an unknown name or a value that means nothing.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.is_muted = False
-        self.lines: set[Line] = set()
-        self._loop = loop
-        self._running = asyncio.Event()
-        self._running.set()
-        self._refusals: dict[str, Refusal] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+    name: str
+    starts_at: datetime | time | None = None
+    after_seconds: float | None = None
+    lasts_seconds: float | None = None
+    is_instant: bool = False
+    share: float = 1.0
+    times: int | None = None
+    match: tuple[str, ...] = ()
+    arguments: Arguments = field(default_factory=Arguments)
+
+    def __post_init__(self) -> None:
+        given: dict[str, object] = dict(self.arguments.values)
+        object.__setattr__(self, "arguments", kind_of(self.name).checked(given))
+        if not 0.0 <= self.share <= 1.0:
+            raise ConfigurationError(f"share is {self.share:g}, expected 0 to 1")
+        if self.times is not None and self.times < 1:
+            raise ConfigurationError(f"times is {self.times}, expected 1 or more")
+        if isinstance(self.starts_at, datetime) and self.starts_at.tzinfo is None:
+            raise ConfigurationError(
+                "the beginning has no time zone, expected e.g. +05:30 after it"
+            )
+        if self.starts_at is not None and self.after_seconds is not None:
+            raise ConfigurationError("a fault begins at an instant or after seconds, not both")
+        for seconds in (self.after_seconds, self.lasts_seconds):
+            if seconds is not None and not (math.isfinite(seconds) and 0.0 <= seconds < 1e9):
+                raise ConfigurationError(f"{seconds:g} seconds is no duration, expected 0 to 1e9")
 
     @property
-    def is_paused(self) -> bool:
-        """Whether nothing at all is answered, sent or pinged, as if the machine hung."""
-        return not self._running.is_set()
+    def kind(self) -> Kind:
+        """The catalogue's entry."""
+        return kind_of(self.name)
 
-    async def until_running(self) -> None:
-        """Wait while paused."""
-        await self._running.wait()
-
-    def pause(self) -> None:
-        """Hang until ``resume``."""
-        self._loop.call_soon_threadsafe(self._running.clear)
-
-    def resume(self) -> None:
-        """End ``pause``."""
-        self._loop.call_soon_threadsafe(self._running.set)
-
-    def mute(self) -> None:
-        """Keep sockets up but silent: pings only."""
-        self.is_muted = True
-
-    def unmute(self) -> None:
-        """End ``mute``."""
-        self.is_muted = False
-
-    def refuse_chain(self, symbol: str, status: int = 500, times: int | None = None) -> None:
-        """Answer chains of ``symbol`` with ``status`` (429 or 500), ``times`` times or for good."""
-        self._refusals[symbol] = Refusal(status, times)
-
-    def allow_chain(self, symbol: str) -> None:
-        """End ``refuse_chain``."""
-        self._refusals.pop(symbol, None)
-
-    def refusal_of(self, symbol: str) -> int | None:
-        """The status to refuse this call for ``symbol`` with, None to serve it; counts down."""
-        refusal = self._refusals.get(symbol)
-        if refusal is None or refusal.times == 0:
+    def began_at(self, now: datetime, added_at: datetime) -> datetime | None:
+        """When it began, if it is going on at ``now``; the latest beginning of a daily fault."""
+        begun = self._beginning(now, added_at)
+        if begun > now:
             return None
-        if refusal.times is not None:
-            refusal.times -= 1
-        return refusal.status
+        lasts = self.lasts_seconds
+        return begun if lasts is None or now < begun + timedelta(seconds=lasts) else None
 
-    def close_sockets(self, code: int = 1011) -> None:
-        """Close every socket with a close frame."""
-        self._loop.call_soon_threadsafe(lambda: self._each(lambda line: line.close(code)))
+    def _beginning(self, now: datetime, added_at: datetime) -> datetime:
+        if isinstance(self.starts_at, datetime):
+            return self.starts_at
+        if self.starts_at is None:
+            return added_at + timedelta(seconds=self.after_seconds or 0.0)
+        today = datetime.combine(now.astimezone(IST).date(), self.starts_at, IST)
+        is_yesterdays = today > now and self.lasts_seconds is not None
+        return today - timedelta(days=1) if is_yesterdays else today
 
-    def abort_sockets(self) -> None:
-        """Reset every socket's TCP connection: no close frame."""
 
-        def abort() -> None:
-            for line in tuple(self.lines):
-                line.abort()
+def fault(
+    name: str,
+    *,
+    starts_at: datetime | time | None = None,
+    after_seconds: float | None = None,
+    lasts_seconds: float | None = None,
+    is_instant: bool = False,
+    share: float = 1.0,
+    times: int | None = None,
+    match: tuple[str, ...] = (),
+    **arguments: object,
+) -> Fault:
+    """A fault with its kind's ``arguments`` by name.
 
-        self._loop.call_soon_threadsafe(abort)
-
-    def send_garbage(self) -> None:
-        """Send bytes that no decoder can read."""
-        self.send_frame(b"\xff\xff\xff\xffnot a frame")
-
-    def send_unknown(self) -> None:
-        """Send a frame of a type newer than the schema."""
-        self.send_frame(frames.unknown(1))
-
-    def send_frame(self, frame: bytes) -> None:
-        """Send any bytes as a binary frame on every socket."""
-        self._loop.call_soon_threadsafe(lambda: self._each(lambda line: line.send(frame)))
-
-    def _each(self, action: Callable[[Line], Coroutine[None, None, None]]) -> None:
-        for line in tuple(self.lines):
-            task = self._loop.create_task(action(line))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    Raises:
+        ConfigurationError: for an unknown name, argument or value.
+    """
+    return Fault(
+        name,
+        starts_at=starts_at,
+        after_seconds=after_seconds,
+        lasts_seconds=lasts_seconds,
+        is_instant=is_instant,
+        share=share,
+        times=times,
+        match=match,
+        arguments=kind_of(name).checked(arguments),
+    )

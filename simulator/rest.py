@@ -17,8 +17,8 @@ from market.rules import IST
 from simulator import payloads
 from simulator.access import Gate
 from simulator.calls import day, required, success, underlying
+from simulator.control import Control
 from simulator.exchange import Market
-from simulator.faults import Control
 from simulator.guard import Guard, account_of
 from simulator.refusals import refusal
 from simulator.socket import SocketServer

@@ -24,9 +24,9 @@ from simulator.candle_calls import CandleCalls
 from simulator.candle_windows import DEFAULT_CANDLE_OPTIONS, CandleOptions
 from simulator.clocks import ClockDesk
 from simulator.console import CONSOLE_PATH, Console
+from simulator.control import Control
 from simulator.exchange import Market
 from simulator.expired_calls import ExpiredCalls
-from simulator.faults import Control
 from simulator.guard import Guard
 from simulator.login import DEFAULT_LOGIN, Login, LoginRules
 from simulator.proxy import Proxy, lead_here

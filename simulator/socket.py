@@ -18,8 +18,8 @@ from aiohttp import WSMsgType, web
 
 from simulator import frames
 from simulator.access import Gate
+from simulator.control import Control
 from simulator.exchange import Market
-from simulator.faults import Control
 from simulator.guard import Guard, account_of
 from simulator.session import FeedSession
 from simulator.timetable import epoch_ms

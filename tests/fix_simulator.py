@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from simulator.control import Control
 from simulator.exchange import Market
-from simulator.faults import Control
 from simulator.proxy import Proxy
 from simulator.server import Running, SimulatorConfig, serve
 from simulator.tokens import mint

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import closing
 
-from simulator.faults import Control
+from simulator.control import Control
 
 
 class _Line:
