@@ -1,6 +1,6 @@
 """Where a socket's frames come from, as the socket sees it: a market or a recording.
 
-The interface alone. ``session`` serves a market through it, ``recording`` what was recorded.
+The interface alone. ``session`` serves a market through it, ``playback`` what was recorded.
 """
 
 from __future__ import annotations
