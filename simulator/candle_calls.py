@@ -27,9 +27,11 @@ from simulator.guard import Guard
 from simulator.refusals import refuse
 
 _ONE_DAY = timedelta(days=1)
-# The form of a key; an expired contract's has its expiry at the end.
+# The form of a key; that of an expired contract has its expiry at the end.
 _KEY_PATTERN = re.compile(
-    r"(?:NSE|BSE|NCD|BCD|MCX)_(?:EQ|INDEX|FO|COM)\|[\w &-]+(?:\|\d\d-\d\d-\d{4})?"
+    r"(?:(?:NSE|BSE)_(?:EQ|INDEX|FO)|(?:NCD|BCD|MCX)_FO|MCX_INDEX|NSE_COM)"
+    r"\|(?:[\w ]+|[\w-]+\|\d\d-\d\d-\d{4})",
+    re.ASCII,
 )
 
 
@@ -122,8 +124,9 @@ def past_days(market: Market, unit: Unit, first: date, last: date, now: datetime
 
     Widened to whole bars, and cut to the days that the broker, and this market, have data of.
     """
-    first, last = windows.whole_bars(first, last, unit)
-    last = min(last, now.astimezone(IST).date() - _ONE_DAY)
+    yesterday = now.astimezone(IST).date() - _ONE_DAY
+    first, last = windows.whole_bars(first, min(last, yesterday), unit)
+    last = min(last, yesterday)
     first = first_served(market, max(first, unit.earliest), last)
     many = (first + timedelta(days=n) for n in range((last - first).days + 1))
     return [day for day in many if market.rules.sessions(day)]

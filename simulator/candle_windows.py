@@ -172,6 +172,8 @@ def whole_bars(first: date, last: date, unit: Unit) -> tuple[date, date]:
 def months_before(day: date, months: int) -> date:
     """The same day of the month ``months`` earlier, or that month's last one if it is shorter."""
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    if year < date.min.year:
+        return date.min
     return date(year, month + 1, min(day.day, _days_in_month(year, month + 1)))
 
 
@@ -188,7 +190,7 @@ def _days_in_month(year: int, month: int) -> int:
 def _day(text: str) -> date:
     try:
         if _DAY_PATTERN.fullmatch(text):
-            return max(date.fromisoformat(text), _EARLIEST_DAY)
+            return date.fromisoformat(text)
     except ValueError:
         pass
     raise _wrong_dates(text)
