@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 import aiohttp
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from simulator.access import Gate, OneTimeCodes
@@ -253,15 +254,13 @@ async def _form(request: web.Request) -> dict[str, str]:
     """The fields of a form-encoded body, the last of each name."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise refuse("UDAPI100038", value=request.content_type, property_path="Content-Type")
-    try:
-        return dict(parse_qsl(await _text(request), keep_blank_values=True))
-    except ValueError:
-        raise refuse("UDAPI100038") from None
+    return dict(parse_qsl(await _text(request), keep_blank_values=True))
 
 
 async def _json_object(request: web.Request) -> dict[str, object]:
+    text = await _text(request)
     try:
-        body = json.loads(await _text(request))
+        body = json.loads(text)
     except (ValueError, RecursionError):
         raise refuse("UDAPI100038") from None
     if not isinstance(body, dict):
@@ -270,7 +269,11 @@ async def _json_object(request: web.Request) -> dict[str, object]:
 
 
 async def _text(request: web.Request) -> str:
-    return (await request.read()).decode()
+    try:
+        return (await request.read()).decode()
+    # No text, or not compressed as it says.
+    except (ValueError, web.RequestPayloadError, HttpProcessingError):
+        raise refuse("UDAPI100038") from None
 
 
 def _profile(user: str) -> dict[str, object]:
