@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from simulator.catalogue import Arguments
-from simulator.refusals import refusal
+from simulator.refusals import refuse
 
 _JSON = "application/json"
 _PAGES = {
@@ -70,10 +70,10 @@ def with_null(body: bytes, field: str) -> bytes:
     return json.dumps(told).encode()
 
 
-def error(status: int, code: str, message: str, value: object = None) -> Answer:
-    """An error in the broker's envelope, whatever its status."""
-    text = refusal(status if status in (400, 401, 403, 429) else 500, code, message, value).text
-    return Answer(status, (text or "").encode())
+def _error(code: str, value: object = None, status: int | None = None) -> Answer:
+    """An error in the broker's envelope."""
+    refused = refuse(code, value=value)
+    return Answer(status or refused.status, (refused.text or "").encode())
 
 
 def _success(data: object) -> Answer:
@@ -81,8 +81,7 @@ def _success(data: object) -> Answer:
 
 
 def _server_error(arguments: Arguments, _keys: tuple[str, ...]) -> Answer:
-    status = arguments.whole("status")
-    return error(status, "UDAPI100500", "Something went wrong, please contact us")
+    return _error("UDAPI100500", status=arguments.whole("status"))
 
 
 def _page(arguments: Arguments, _keys: tuple[str, ...]) -> Answer:
@@ -96,7 +95,7 @@ def _page(arguments: Arguments, _keys: tuple[str, ...]) -> Answer:
 
 def _bad_key(_arguments: Arguments, keys: tuple[str, ...]) -> Answer:
     value = keys[0] if keys else None
-    return error(400, "UDAPI1087", "One of the instrument keys is invalid", value)
+    return _error("UDAPI1087", value)
 
 
 def _slow(arguments: Arguments, _keys: tuple[str, ...]) -> Answer:
@@ -108,7 +107,7 @@ def _torn(arguments: Arguments, _keys: tuple[str, ...]) -> Answer:
 
 
 _ANSWERS: Mapping[str, Callable[[Arguments, tuple[str, ...]], Answer]] = {
-    "rate_limited": lambda _a, _k: error(429, "UDAPI10005", "Too Many Request Sent"),
+    "rate_limited": lambda _a, _k: _error("UDAPI10005"),
     "server_error": _server_error,
     "forbidden_page": _page,
     "empty_candles": lambda _a, _k: _success({"candles": []}),

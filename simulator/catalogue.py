@@ -201,7 +201,7 @@ def _line(name: str, meaning: str, *arguments: Argument) -> Kind:
 
 
 def _event(name: str, shares: str, meaning: str, *arguments: Argument) -> Kind:
-    age = Argument("age_seconds", 0.0, "how long the connection has been open", least=0)
+    age = Argument("age_seconds", 0.0, "how long the connection has been open", 0, _DAY)
     return Kind(name, Place.LINE, shares, meaning, (*arguments, age), is_event=True)
 
 
@@ -209,6 +209,8 @@ def _frame(name: str, meaning: str, *arguments: Argument, shares: str = "frames"
     return Kind(name, Place.FRAME, shares, meaning, arguments)
 
 
+_DAY = 86_400.0  # seconds
+_FAR_MS = 10**12
 CANDLES = ("/historical-candle",)
 QUOTES = ("/v2/market-quote/", "/v3/market-quote/")
 BLOCKS = ("ltpc", "depth", "greeks", "ohlc")
@@ -241,7 +243,7 @@ _KINDS = (
     _line(
         "slow_reader",
         "back-pressure: frames leave as slowly as to a client that reads slowly",
-        Argument("bytes_per_second", 10_000.0, "wall-clock rate of one connection", least=1),
+        Argument("bytes_per_second", 10_000.0, "wall-clock rate of one connection", 1, 1e12),
     ),
     _line("no_pings", "frames only, no ping"),
     _frame(
@@ -272,7 +274,7 @@ _KINDS = (
     _frame(
         "clock_skew",
         "currentTs is off",
-        Argument("shift_ms", -5_000, "milliseconds added"),
+        Argument("shift_ms", -5_000, "milliseconds added", -_FAR_MS, _FAR_MS),
     ),
     _frame(
         "big_snapshot",
@@ -283,7 +285,7 @@ _KINDS = (
     _frame(
         "stale_ltt",
         "last trade times are old",
-        Argument("shift_ms", -3_600_000, "milliseconds added", most=0),
+        Argument("shift_ms", -3_600_000, "milliseconds added", -_FAR_MS, 0),
     ),
     _call("rate_limited", "429 UDAPI10005"),
     _call(
@@ -300,7 +302,7 @@ _KINDS = (
     _call("null_data", "200 with data: null"),
     _call("bad_key", "400 UDAPI1087: one bad key voids the whole batch", paths=QUOTES),
     _call("prev_ohlc_null", "prev_ohlc is null", paths=("/market-quote/ohlc",)),
-    _call("slow", "late answers", Argument("seconds", 5.0, "wall-clock delay", least=0)),
+    _call("slow", "late answers", Argument("seconds", 5.0, "wall-clock delay", 0, _DAY)),
     _call(
         "torn",
         "the connection is cut in the middle of the answer's body",
@@ -309,8 +311,8 @@ _KINDS = (
     _call(
         "throttled_empty",
         "200 with empty candles instead of 429 for calls above a rate",
-        Argument("calls", 5, "that are served", least=0),
-        Argument("seconds", 1.0, "in any so many seconds of the exchange's clock", least=0.001),
+        Argument("calls", 5, "that are served", 0, 1_000_000),
+        Argument("seconds", 1.0, "in any so many seconds of the exchange's clock", 0.001, _DAY),
         paths=CANDLES,
     ),
 )

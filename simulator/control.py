@@ -1,21 +1,31 @@
-"""Ways to make the exchange misbehave, for tests and rehearsals.
+"""Ways to make a running exchange misbehave, for tests and rehearsals, from any thread.
 
-The switches and what they hold; where they take effect is said in ``rest`` and ``socket``. Methods
-may be called from any thread.
+Lasting faults go into ``injection``, which decides when they strike; what is done at once (close,
+reset, send) goes straight to the open sockets, and ``pause`` hangs everything.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from simulator import frames
+from market.errors import ConfigurationError
+from simulator import tampering
+from simulator.faults import Fault, fault
+from simulator.injection import Injection, LineView
+
+CHAIN_PATH = "/v2/option/chain"
+_GARBAGE = b"\xff\xff\xff\xffnot a frame"
 
 
 class Line(Protocol):
     """An open socket, as far as faults are concerned."""
+
+    @property
+    def view(self) -> LineView:
+        """Its number, user and subscriptions."""
 
     async def close(self, code: int) -> None:
         """Close in good order with ``code``."""
@@ -27,30 +37,40 @@ class Line(Protocol):
         """Send a binary frame as it is."""
 
 
-@dataclass(slots=True)
-class Refusal:
-    """Answers to give instead of a chain: an HTTP status, a number of times (None: for good)."""
-
-    status: int
-    times: int | None
-
-
 class Control:
     """Switches of a running exchange.
 
+    Args:
+        clock: the exchange's time, from which lasting faults begin.
+
     Attributes:
-        is_muted: sockets stay up and are pinged, but no frame leaves.
+        injection: the faults, each with its counts.
         lines: the open sockets.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.is_muted = False
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        injection: Injection,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.injection = injection
         self.lines: set[Line] = set()
+        self._clock = clock
         self._loop = loop
         self._running = asyncio.Event()
         self._running.set()
-        self._refusals: dict[str, Refusal] = {}
+        self._mute: int | None = None
+        self._refusals: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, chosen: Fault) -> int:
+        """Let a fault strike from now on; returns its number, for ``remove``."""
+        return self.injection.add(chosen, self._clock())
+
+    def remove(self, number: int) -> bool:
+        """End a fault; False if none has that number."""
+        return self.injection.remove(number)
 
     @property
     def is_paused(self) -> bool:
@@ -69,30 +89,41 @@ class Control:
         """End ``pause``."""
         self._loop.call_soon_threadsafe(self._running.set)
 
+    @property
+    def is_muted(self) -> bool:
+        """Whether ``mute`` is on."""
+        return self._mute is not None
+
     def mute(self) -> None:
-        """Keep sockets up but silent: pings only."""
-        self.is_muted = True
+        """Keep every socket up but silent: pings only."""
+        if self._mute is None:
+            self._mute = self.add(fault("mute"))
 
     def unmute(self) -> None:
         """End ``mute``."""
-        self.is_muted = False
+        if self._mute is not None:
+            self.remove(self._mute)
+            self._mute = None
 
     def refuse_chain(self, symbol: str, status: int = 500, times: int | None = None) -> None:
-        """Answer chains of ``symbol`` with ``status`` (429 or 500), ``times`` times or for good."""
-        self._refusals[symbol] = Refusal(status, times)
+        """Answer chains of ``symbol`` with ``status`` (429 or 5xx), ``times`` times or for good.
+
+        Raises:
+            ConfigurationError: for any other status.
+        """
+        if status != 429 and not 500 <= status < 600:
+            raise ConfigurationError(f"status {status} is no refusal, expected 429 or 500 to 599")
+        match = (CHAIN_PATH, symbol)
+        chosen = fault("rate_limited", times=times, match=match)
+        if status != 429:
+            chosen = fault("server_error", times=times, match=match, status=status)
+        self.allow_chain(symbol)
+        self._refusals[symbol] = self.add(chosen)
 
     def allow_chain(self, symbol: str) -> None:
         """End ``refuse_chain``."""
-        self._refusals.pop(symbol, None)
-
-    def refusal_of(self, symbol: str) -> int | None:
-        """The status to refuse this call for ``symbol`` with, None to serve it; counts down."""
-        refusal = self._refusals.get(symbol)
-        if refusal is None or refusal.times == 0:
-            return None
-        if refusal.times is not None:
-            refusal.times -= 1
-        return refusal.status
+        if symbol in self._refusals:
+            self.remove(self._refusals.pop(symbol))
 
     def close_sockets(self, code: int = 1011) -> None:
         """Close every socket with a close frame."""
@@ -109,11 +140,11 @@ class Control:
 
     def send_garbage(self) -> None:
         """Send bytes that no decoder can read."""
-        self.send_frame(b"\xff\xff\xff\xffnot a frame")
+        self.send_frame(_GARBAGE)
 
     def send_unknown(self) -> None:
         """Send a frame of a type newer than the schema."""
-        self.send_frame(frames.unknown(1))
+        self.send_frame(tampering.unknown_type(1))
 
     def send_frame(self, frame: bytes) -> None:
         """Send any bytes as a binary frame on every socket."""

@@ -7,30 +7,36 @@ Configuration, start and orderly stop. What is served stands in ``rest``, ``sock
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 from aiohttp import web
 
 from market.rules import rules_for
-from simulator import rest
+from simulator import frames, rest
 from simulator.access import BROKER_LIMITS, AccessRules, Gate, Limit
 from simulator.bulk_candles import BulkCandles
 from simulator.candle_calls import CandleCalls
 from simulator.candle_windows import DEFAULT_CANDLE_OPTIONS, CandleOptions
 from simulator.clocks import ClockDesk
-from simulator.console import CONSOLE_PATH, Console
-from simulator.control import Control
+from simulator.console import Console
+from simulator.control import Control, Line
 from simulator.exchange import Market
 from simulator.expired_calls import ExpiredCalls
+from simulator.faults import Fault
 from simulator.guard import Guard
+from simulator.injection import Injection
 from simulator.login import DEFAULT_LOGIN, Login, LoginRules
+from simulator.middleware import faulty
 from simulator.proxy import Proxy, lead_here
-from simulator.socket import Cadence, SocketServer
+from simulator.session import FeedSession
+from simulator.socket import DIRECT_PATH, FEED_PATH, SocketRules, SocketServer
+from simulator.timetable import epoch_ms
+from simulator.tokens import Account
 
 _LOG = structlog.get_logger(__name__)
 _SHUTDOWN_SECONDS = 1.0
@@ -51,7 +57,12 @@ class SimulatorConfig:
         max_sockets: connections of one user at a time; None for the plan's: 2 normal, 5 Plus.
         code_seconds: how long a socket's one-time code may wait to be used; None for ever.
         login: the registered apps, and what those who log in get.
-        frame_seconds, ping_seconds: time between frames and between pings of a socket.
+        frame_seconds, ping_seconds: wall-clock time between frames and between pings of a socket.
+        has_deflate: whether a socket's compression is accepted when a client offers it.
+        expired_code: what a socket is closed with when its token dies; None, as is not known of
+            the broker, to leave it open.
+        faults: what goes wrong, when and how often.
+        fault_seed: of the faults' draws; None for ``seed``.
         proxy_port: where to listen as the broker's own https and wss addresses, for programs that
             take a proxy (``simulator.proxy``); 0 for any free port, None for not at all.
         candles: how the candle paths behave where the broker's behaviour is not known.
@@ -71,6 +82,10 @@ class SimulatorConfig:
     login: LoginRules = DEFAULT_LOGIN
     frame_seconds: float = 0.2
     ping_seconds: float = 5.0
+    has_deflate: bool = True
+    expired_code: int | None = None
+    faults: tuple[Fault, ...] = ()
+    fault_seed: int | None = None
     proxy_port: int | None = None
     candles: CandleOptions = DEFAULT_CANDLE_OPTIONS
 
@@ -111,7 +126,9 @@ async def serve(config: SimulatorConfig, clock: Callable[[], datetime]) -> Async
     """
     market = Market(config.seed, rules_for(config.session), config.symbols)
     loop = asyncio.get_running_loop()
-    control = Control(loop)
+    fault_seed = config.seed if config.fault_seed is None else config.fault_seed
+    injection = Injection(fault_seed, config.faults, clock(), _symbols_of(market, clock))
+    control = Control(loop, injection, clock)
     gate = Gate(clock, loop.time, _access_rules(config))
     app = _application(config, market, clock, gate, control)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
@@ -127,8 +144,17 @@ async def serve(config: SimulatorConfig, clock: Callable[[], datetime]) -> Async
             yield running
     finally:
         control.resume()
-        await asyncio.gather(*(line.close(1001) for line in tuple(control.lines)))
+        await asyncio.gather(*(_dismiss(line) for line in tuple(control.lines)))
         await runner.cleanup()
+
+
+async def _dismiss(line: Line) -> None:
+    """Close with 1001; a client that takes no more bytes is cut off instead."""
+    try:
+        async with asyncio.timeout(_SHUTDOWN_SECONDS):
+            await line.close(1001)
+    except TimeoutError:
+        line.abort()
 
 
 @asynccontextmanager
@@ -147,10 +173,13 @@ def _application(
     gate: Gate,
     control: Control,
 ) -> web.Application:
-    cadence = Cadence(config.frame_seconds, config.ping_seconds)
-    sockets = SocketServer(market, clock, gate, control, cadence)
-    handlers = rest.Rest(market, clock, gate, control, sockets)
-    app = web.Application(middlewares=[_hang_while_paused(control)])
+    rules = SocketRules(
+        config.frame_seconds, config.ping_seconds, config.has_deflate, config.expired_code
+    )
+    sockets = SocketServer(_MarketSource(market), clock, gate, control, rules)
+    handlers = rest.Rest(market, clock, gate, sockets)
+    app = web.Application(middlewares=[faulty(control, clock, (DIRECT_PATH, FEED_PATH))])
+    app.cleanup_ctx.append(sockets.beating)
     app.add_routes(handlers.routes())
     app.add_routes(sockets.routes())
     login = Login(clock, asyncio.get_running_loop().time, gate, config.login)
@@ -177,18 +206,59 @@ def _access_rules(config: SimulatorConfig) -> AccessRules:
     )
 
 
-def _hang_while_paused(control: Control) -> Any:
-    @web.middleware
-    async def hang(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        if not request.path.startswith(CONSOLE_PATH):
-            await control.until_running()
-        return await handler(request)
+def _symbols_of(market: Market, clock: Callable[[], datetime]) -> Callable[[str], str | None]:
+    """The underlying's symbol of a key that is listed today."""
 
-    return hang
+    def symbol_of(key: str) -> str | None:
+        listing = market.listing(clock())
+        row = listing.row_of_key.get(key)
+        return None if row is None else listing.rows[row].symbol.underlying.symbol
+
+    return symbol_of
 
 
 def _port(runner: web.AppRunner) -> int:
     port: int = runner.addresses[0][1]
     return port
+
+
+class _MarketSource:
+    """A market as a source of feeds."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    def state(self, now: datetime) -> tuple[Hashable, bytes]:
+        """Whether it is open."""
+        is_open = self._market.shown(now).is_open
+        return is_open, frames.market_info(epoch_ms(now), is_open=is_open)
+
+    def open(self, _account: Account) -> _MarketFeed:
+        """A feed for a new connection."""
+        return _MarketFeed(self._market)
+
+
+class _MarketFeed:
+    """A session as a feed."""
+
+    def __init__(self, market: Market) -> None:
+        self._session = FeedSession(market)
+
+    def request(self, message: bytes, now: datetime) -> Sequence[bytes]:
+        answer = self._session.request(message, now)
+        return () if answer is None else (answer,)
+
+    def update(self, now: datetime) -> Sequence[bytes]:
+        news = self._session.update(now)
+        return () if news is None else (news,)
+
+    def followed(self) -> Sequence[str]:
+        return tuple(self._session._modes)
+
+    def drop(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._session._modes.pop(key, None)
+        self._session._listing = None
+
+    def close(self) -> None:
+        pass
