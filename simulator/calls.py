@@ -6,46 +6,113 @@ What every group of paths needs. The refusals' shape stands in ``refusals``, who
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 from aiohttp import web
 
 from simulator.exchange import Market
-from simulator.refusals import refusal
+from simulator.noise import Ints
+from simulator.refusals import refuse
 from simulator.symbols import Symbol
+from simulator.universe import Listing
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_SEGMENTS = ("NSE_EQ", "NSE_INDEX", "NSE_FO", "BSE_EQ", "BSE_INDEX", "BSE_FO")
+_SEGMENTS = (
+    "NSE_EQ|NSE_INDEX|NSE_FO|NCD_FO|NSE_COM|BSE_EQ|BSE_INDEX|BSE_FO|BCD_FO|MCX_FO|MCX_INDEX"
+    "|GLOBAL_INDEX|GLOBAL_INDICATOR"
+)
+_KEY = re.compile(rf"(?:{_SEGMENTS})\|[\w ]+", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRules:
+    """What a path says to a list of keys.
+
+    Attributes:
+        most: keys in one call.
+        too_many, unknown: codes for more than that, and for a key that is not listed.
+    """
+
+    most: int
+    too_many: str
+    unknown: str = "UDAPI1087"
 
 
 def success(data: object) -> web.Response:
     """A good answer in the broker's envelope."""
-    return web.json_response({"status": "success", "data": data})
+    return web.Response(body=_envelope(data), content_type="application/json")
 
 
-def required(request: web.Request, name: str) -> str:
+async def worked_out(make: Callable[[], object]) -> web.Response:
+    """The same of what ``make`` returns, made and written in a thread: a market's work is long."""
+    body = await asyncio.to_thread(lambda: _envelope(make()))
+    return web.Response(body=body, content_type="application/json")
+
+
+def required(request: web.Request, name: str, code: str = "UDAPI1009") -> str:
     """A query parameter that must be there."""
     value = request.query.get(name)
     if not value:
-        raise refusal(400, "UDAPI1009", f"{name} is required")
+        raise refuse(code, property_path=name)
     return value
 
 
 def day(text: str) -> date:
-    """A date as the broker takes it, ``YYYY-MM-DD``."""
+    """A date as the broker takes it, ``YYYY-MM-DD``; else UDAPI1088."""
+    found = read_day(text)
+    if found is None:
+        raise refuse("UDAPI1088", value=text)
+    return found
+
+
+def read_day(text: str) -> date | None:
+    """The same; None if it is no date."""
     try:
-        return date.fromisoformat(text)
+        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
-        raise refusal(400, "UDAPI1088", "Invalid date, expected YYYY-MM-DD", text) from None
+        return None
 
 
 def underlying(market: Market, key: str) -> Symbol:
-    """The underlying that a key names."""
-    if key.partition("|")[0] not in _SEGMENTS or "|" not in key:
-        raise refusal(400, "UDAPI1011", "instrument_key is of invalid format", key)
+    """The underlying that a key names; UDAPI1011 for the format, UDAPI100011 if there is none."""
+    if not _KEY.fullmatch(key):
+        raise refuse("UDAPI1011", value=key, property_path="instrument_key")
     found = [symbol for symbol in market.symbols if symbol.key == key]
     if not found:
-        raise refusal(400, "UDAPI100011", "Invalid instrument key", key)
+        raise refuse("UDAPI100011", value=key, property_path="instrument_key")
     return found[0]
+
+
+def instrument_keys(request: web.Request, rules: KeyRules) -> list[str]:
+    """The comma-separated keys of a call, each once.
+
+    Version 2 called the parameter ``symbol``, and the official client still does. Refused with
+    UDAPI1009 if there is none, ``rules.too_many``, and UDAPI1011 for a key's format, in this order.
+    """
+    name = "symbol" if "symbol" in request.query else "instrument_key"
+    keys = list(dict.fromkeys(required(request, name).split(",")))
+    if len(keys) > rules.most:
+        raise refuse(rules.too_many, property_path=name)
+    if bad := next((key for key in keys if not _KEY.fullmatch(key)), None):
+        raise refuse("UDAPI1011", value=bad, property_path=name)
+    return keys
+
+
+def rows_of(listing: Listing, keys: list[str], rules: KeyRules) -> Ints:
+    """The keys' places in a listing; one that is not listed voids the whole call."""
+    known = listing.row_of_key
+    if bad := next((key for key in keys if key not in known), None):
+        raise refuse(rules.unknown, value=bad, property_path="instrument_key")
+    return np.array([known[key] for key in keys], np.int64)
+
+
+def _envelope(data: object) -> bytes:
+    return json.dumps({"status": "success", "data": data}).encode()
