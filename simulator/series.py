@@ -34,42 +34,33 @@ class _Stage:
     Attributes:
         first_days, last_days: calendar days before the expiry; equal if only one close counts.
         deviations: how much a side covers, in standard deviations of ``first_days``.
-        least, most: steps of a side.
+        least: fewest steps of a side.
+        rings: up to so many steps from the money, a strike on every so manieth step.
     """
 
     first_days: int
     last_days: int
     deviations: float
     least: int
-    most: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Life:
-    """How the strikes of a series come about, from before the rules first list it.
-
-    Attributes:
-        rings: up to so many steps from the money, strikes stand on every so manieth step.
-    """
-
-    stages: tuple[_Stage, ...]
     rings: tuple[tuple[int, int], ...]
 
 
-_FARTHEST = 1_000
-_INDEX_RINGS = ((40, 1), (120, 2), (_FARTHEST, 10))
-_STOCK_RINGS = ((10, 1), (30, 2))
-
-
 def _index_stage(first_days: int, last_days: int) -> _Stage:
-    return _Stage(first_days, last_days, deviations=3.2 * 1.2, least=40, most=_FARTHEST)
+    rings = ((40, 1), (100, 2), (1_000, 10))
+    return _Stage(first_days, last_days, deviations=3.2 * 1.2, least=40, rings=rings)
 
 
-_WEEKLY = _Life((_index_stage(35, 0),), _INDEX_RINGS)
-_MONTHLY = _Life((_index_stage(105, 0),), _INDEX_RINGS)
-# So long before the expiry the width itself covers what the spot does until the second stage.
-_QUARTERLY = _Life((_index_stage(290, 290), _index_stage(140, 0)), _INDEX_RINGS)
-_STOCK = _Life((_Stage(105, 64, 0.0, 6, 6), _Stage(63, 0, 2.8, 10, 30)), _STOCK_RINGS)
+# The stages of a series begin before the rules first list it: a strike never depends on the day
+# that asks. Long before the expiry the width itself covers what the spot does until the next stage.
+_WEEKLY = (_index_stage(35, 0),)
+_MONTHLY = (_index_stage(105, 0),)
+_QUARTERLY = (_index_stage(290, 290), _index_stage(140, 0))
+# As the exchange's scheme has it, a stock's third month has fewer strikes, on wider steps.
+_STOCK = (
+    _Stage(105, 64, deviations=0.0, least=14, rings=((6, 2), (14, 4))),
+    _Stage(63, 36, deviations=2.8, least=10, rings=((3, 1), (10, 2), (24, 4))),
+    _Stage(35, 0, deviations=2.8, least=10, rings=((3, 1), (10, 2), (30, 4))),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +76,7 @@ class Series:
     expiry: date
     is_weekly: bool
     has_future: bool
-    life: _Life
+    stages: tuple[_Stage, ...]
 
 
 class Calendar:
@@ -114,7 +105,7 @@ class Calendar:
                 expiry,
                 is_weekly=expiry not in monthlies,
                 has_future=expiry in monthlies[:_MONTHLIES],
-                life=_life(symbol, expiry, expiry in monthlies, has_weeklies),
+                stages=_stages(symbol, expiry, expiry in monthlies, has_weeklies),
             )
             for expiry in sorted(listed)
         )
@@ -135,20 +126,15 @@ def spans(series: Series, calendar: Calendar, band: Band) -> tuple[tuple[int, in
 
     A later day's spans enclose an earlier one's: they grow with the lowest and highest close.
     """
-    symbol = series.symbol
-    begun = [
-        (stage, *_levels(series, stage, calendar, band))
-        for stage in series.life.stages
-        if _trading_day_before(series, stage.first_days, calendar) <= calendar.yesterday
-    ]
-    return tuple(
-        (
-            max(min(low - _side(stage, symbol, low, within) for stage, low, _ in begun), 1),
-            max(high + _side(stage, symbol, high, within) for stage, _, high in begun),
-            every,
-        )
-        for within, every in series.life.rings
-    )
+    found: list[tuple[int, int, int]] = []
+    for stage in series.stages:
+        if _trading_day_before(series, stage.first_days, calendar) > calendar.yesterday:
+            break
+        low, high = _levels(series, stage, calendar, band)
+        down, up = _side(stage, series.symbol, low), _side(stage, series.symbol, high)
+        for within, every in stage.rings:
+            found.append((max(low - min(down, within), 1), high + min(up, within), every))
+    return tuple(found)
 
 
 def places(spans: tuple[tuple[int, int, int], ...]) -> list[int]:
@@ -159,7 +145,9 @@ def places(spans: tuple[tuple[int, int, int], ...]) -> list[int]:
     return sorted(found)
 
 
-def _life(symbol: Symbol, expiry: date, is_monthly: bool, has_weeklies: bool) -> _Life:
+def _stages(
+    symbol: Symbol, expiry: date, is_monthly: bool, has_weeklies: bool
+) -> tuple[_Stage, ...]:
     if not symbol.is_index:
         return _STOCK
     if not is_monthly:
@@ -179,8 +167,8 @@ def _trading_day_before(series: Series, days: int, calendar: Calendar) -> date:
     return calendar.trading_day(series.expiry - timedelta(days=days))
 
 
-def _side(stage: _Stage, symbol: Symbol, level: int, within: int) -> int:
-    """Steps that a side reaches from ``level`` (in steps), in a ring ``within`` so many."""
+def _side(stage: _Stage, symbol: Symbol, level: int) -> int:
+    """Steps that a side reaches from ``level`` (in steps)."""
     years = stage.first_days / 365.0
     covered = ceil(stage.deviations * symbol.volatility * sqrt(years) * level)
-    return min(max(covered, stage.least), stage.most, within)
+    return max(covered, stage.least)

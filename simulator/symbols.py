@@ -1,16 +1,17 @@
 """The simulated exchange's underlyings: the broker's real keys, invented prices.
 
-A table and the lookup in it. What is listed on them on a given day stands in ``universe``. Lots of
-stocks are kept here as they change with corporate actions, not by the dated rules of the indices.
+The indices' table and the lookup in all; the stocks' table is ``stocks``. What is listed on them on
+a given day stands in ``universe``. A stock's lot is its symbol's, not a dated rule as an index's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from market.contract import Kind, Underlying
 from market.errors import ConfigurationError
+from simulator.stocks import STOCKS
 from simulator.surface import Smile
 
 
@@ -60,18 +61,12 @@ _INDICES = (
     ("MIDCPNIFTY", "NSE_INDEX|NIFTY MID SELECT", "26074", 13_500.0, 25.0, 0.15, 0.008),
     ("SENSEX", "BSE_INDEX|SENSEX", "1", 85_000.0, 100.0, 0.12, -0.003),
 )
-# symbol, ISIN, token, level ₹, strike step ₹, lot, volatility
-_STOCKS = (
-    ("RELIANCE", "INE002A01018", "2885", 1_520.0, 10.0, 500, 0.24),
-    ("HDFCBANK", "INE040A01034", "1333", 1_005.0, 5.0, 550, 0.2),
-    ("ICICIBANK", "INE090A01021", "4963", 1_380.0, 10.0, 700, 0.22),
-    ("INFY", "INE009A01021", "1594", 1_540.0, 20.0, 400, 0.27),
-    ("TCS", "INE467B01029", "11536", 3_140.0, 20.0, 175, 0.25),
-    ("SBIN", "INE062A01020", "3045", 980.0, 5.0, 750, 0.25),
-    ("AXISBANK", "INE238A01034", "5900", 1_260.0, 10.0, 625, 0.26),
-    ("KOTAKBANK", "INE237A01028", "1922", 2_080.0, 20.0, 400, 0.23),
-    ("LT", "INE018A01030", "11483", 4_050.0, 20.0, 175, 0.25),
-    ("ITC", "INE154A01025", "1660", 410.0, 5.0, 1_600, 0.21),
+# Indices on which nothing is listed here.
+# symbol, key, token, level, volatility, correlation
+_SPOT_ONLY = (
+    ("INDIAVIX", "NSE_INDEX|India VIX", "26017", 13.0, 0.8, -0.75),
+    ("NIFTYNXT50", "NSE_INDEX|Nifty Next 50", "26013", 69_000.0, 0.16, 0.9),
+    ("BANKEX", "BSE_INDEX|BANKEX", "12", 65_500.0, 0.13, 0.9),
 )
 
 
@@ -88,6 +83,15 @@ def _index(row: tuple[str, str, str, float, float, float, float]) -> Symbol:
         market_share=0.9,
         basis=basis,
         smile=Smile(correlation=-0.45, steepness=0.75),
+    )
+
+
+def _spot_only(row: tuple[str, str, str, float, float, float]) -> Symbol:
+    symbol, key, token, level, volatility, market_share = row
+    return replace(
+        _index((symbol, key, token, level, level / 100.0, volatility, 0.0)),
+        market_share=market_share,
+        has_derivatives=False,
     )
 
 
@@ -109,7 +113,8 @@ def _stock(row: tuple[str, str, str, float, float, int, float]) -> Symbol:
 
 
 SYMBOLS: Mapping[str, Symbol] = {
-    symbol.underlying.symbol: symbol for symbol in (*map(_index, _INDICES), *map(_stock, _STOCKS))
+    symbol.underlying.symbol: symbol
+    for symbol in (*map(_index, _INDICES), *map(_spot_only, _SPOT_ONLY), *map(_stock, STOCKS))
 }
 
 
