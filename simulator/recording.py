@@ -111,6 +111,10 @@ class Recording:
         """Every key that occurs, in order."""
         return sorted(self._seen)
 
+    def has(self, key: str) -> bool:
+        """Whether any frame tells of a key."""
+        return key in self._seen
+
     @property
     def first_at(self) -> datetime:
         """When the first frame was received, rounded up to a microsecond."""

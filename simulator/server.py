@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 import structlog
 from aiohttp import web
@@ -20,6 +20,7 @@ from market.rules import rules_for
 from simulator import frames, rest
 from simulator.access import BROKER_LIMITS, AccessRules, Gate, Limit
 from simulator.bulk_candles import BulkCandles
+from simulator.calendar_calls import CalendarCalls
 from simulator.candle_calls import CandleCalls
 from simulator.candle_windows import DEFAULT_CANDLE_OPTIONS, CandleOptions
 from simulator.clocks import ClockDesk
@@ -32,9 +33,13 @@ from simulator.guard import Guard
 from simulator.injection import Injection
 from simulator.login import DEFAULT_LOGIN, Login, LoginRules
 from simulator.middleware import faulty
+from simulator.playback import RecordedSource
+from simulator.playback_calls import PlaybackCalls
 from simulator.proxy import Proxy, lead_here
+from simulator.recording import Recording
 from simulator.session import FeedSession
 from simulator.socket import DIRECT_PATH, FEED_PATH, SocketRules, SocketServer
+from simulator.source import Source
 from simulator.timetable import epoch_ms
 from simulator.tokens import Account
 
@@ -66,6 +71,7 @@ class SimulatorConfig:
         proxy_port: where to listen as the broker's own https and wss addresses, for programs that
             take a proxy (``simulator.proxy``); 0 for any free port, None for not at all.
         candles: how the candle paths behave where the broker's behaviour is not known.
+        recording: what to serve instead of a market; ``seed`` and ``symbols`` then mean nothing.
     """
 
     host: str = "127.0.0.1"
@@ -88,6 +94,7 @@ class SimulatorConfig:
     fault_seed: int | None = None
     proxy_port: int | None = None
     candles: CandleOptions = DEFAULT_CANDLE_OPTIONS
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ class Running:
 
     Attributes:
         url: base address of REST, instrument master and control.
-        market: the market behind it, with its truth.
+        market: the market behind it, with its truth; beside a recording nobody is told of it.
         control: the fault switches; safe to use from any thread.
         proxy: the way here by the broker's own addresses, None without ``proxy_port``.
     """
@@ -176,23 +183,48 @@ def _application(
     rules = SocketRules(
         config.frame_seconds, config.ping_seconds, config.has_deflate, config.expired_code
     )
-    sockets = SocketServer(_MarketSource(market), clock, gate, control, rules)
-    handlers = rest.Rest(market, clock, gate, sockets)
+    played = config.recording
+    source: Source = _MarketSource(market) if played is None else RecordedSource(played)
+    sockets = SocketServer(source, clock, gate, control, rules)
     app = web.Application(middlewares=[faulty(control, clock, (DIRECT_PATH, FEED_PATH))])
     app.cleanup_ctx.append(sockets.beating)
-    app.add_routes(handlers.routes())
     app.add_routes(sockets.routes())
     login = Login(clock, asyncio.get_running_loop().time, gate, config.login)
     app.add_routes(login.routes())
     app.on_cleanup.append(login.close)
-    guard = Guard(gate)
-    app.add_routes(CandleCalls(market, clock, guard, config.candles).routes())
-    app.add_routes(ExpiredCalls(market, clock, guard, config.candles).routes())
-    app.add_routes(BulkCandles(market, clock).routes())
+    for group in _groups(config, market, clock, gate, sockets):
+        app.add_routes(group.routes())
     app.add_routes(ClockDesk(clock).routes())
     app.add_routes(Console(market, clock, control).routes())
     app.router.add_route("*", "/{path:.*}", rest.not_routed)
     return app
+
+
+class _Group(Protocol):
+    """Paths that belong together."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """All of them."""
+
+
+def _groups(
+    config: SimulatorConfig,
+    market: Market,
+    clock: Callable[[], datetime],
+    gate: Gate,
+    sockets: SocketServer,
+) -> Sequence[_Group]:
+    """The broker's paths that a market, or a recording, can answer."""
+    guard = Guard(gate)
+    if config.recording is not None:
+        played = PlaybackCalls(config.recording, clock, guard, sockets)
+        return played, CalendarCalls(market, clock, guard)
+    return (
+        rest.Rest(market, clock, gate, sockets),
+        CandleCalls(market, clock, guard, config.candles),
+        ExpiredCalls(market, clock, guard, config.candles),
+        BulkCandles(market, clock),
+    )
 
 
 def _access_rules(config: SimulatorConfig) -> AccessRules:
