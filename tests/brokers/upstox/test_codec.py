@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from google.protobuf import wrappers_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from upstox_client.feeder.proto import MarketDataFeedV3_pb2 as referee
@@ -18,6 +24,8 @@ from brokers.upstox.codec import UpstoxCodec, decode, subscribe, unsubscribe
 from market.errors import FrameError
 
 NOON_MS = 1_795_588_200_000
+# What the codec takes for an instant: the years 2000 to 2099.
+EARLIEST_MS, LATEST_MS = 946_684_800_000, 4_102_444_800_000
 
 prices = st.floats(0.05, 1e6).map(lambda x: round(x, 2)) | st.just(0.0)
 figures = st.floats(-1e4, 1e4) | st.just(0.0)
@@ -117,7 +125,9 @@ def _expected(feed: dict[str, Any]) -> dict[str, float]:
     full = feed.get("fullFeed", {})
     body = full.get("marketFF") or full.get("indexFF") or feed.get("firstLevelWithGreeks") or {}
     levels = body.get("marketLevel", {}).get("bidAskQuote", [])
-    days = [bar for bar in body.get("marketOHLC", {}).get("ohlc", []) if bar["interval"] == "1d"]
+    days = [
+        bar for bar in body.get("marketOHLC", {}).get("ohlc", []) if bar.get("interval") == "1d"
+    ]
     sources = (
         (LTPC, feed.get("ltpc") or body.get("ltpc", {})),
         (QUOTE, levels[0] if levels else body.get("firstDepth", {})),
@@ -126,7 +136,14 @@ def _expected(feed: dict[str, Any]) -> dict[str, float]:
         (DAY, days[0] if days else {}),
     )
     told = {c: float(source.get(n, 0)) for names, source in sources for c, n in names.items()}
-    return {column: value for column, value in told.items() if value != 0}
+    return {column: value for column, value in told.items() if _is_figure(column, value)}
+
+
+def _is_figure(column: str, value: float) -> bool:
+    """proto3 cannot tell zero from absent; what is not finite, or no instant, is no figure."""
+    if column == "traded_at_ms" and not EARLIEST_MS <= value < LATEST_MS:
+        return False
+    return value != 0 and math.isfinite(value)
 
 
 def _row(frame: FeedFrame, key: str) -> dict[str, float]:
@@ -147,36 +164,146 @@ def test_values_equal_the_sdk(response: referee.FeedResponse) -> None:
     assert frame.kind is (FrameKind.UPDATE if "type" in told else FrameKind.SNAPSHOT)
 
 
-def _accepts_or_refuses(frame: bytes) -> None:
+def _is_readable(feed: referee.Feed) -> bool:
+    """Whether the entry is of a kind that the SDK of today knows."""
+    member = feed.WhichOneof("FeedUnion")
+    return bool(member) and (
+        member != "fullFeed" or bool(feed.fullFeed.WhichOneof("FullFeedUnion"))
+    )
+
+
+def _agrees(frame: bytes) -> None:
+    """The codec reads what the SDK reads, refuses what the SDK refuses, and does nothing else."""
     try:
-        decoded = decode(frame)
-    except FrameError:
+        told = referee.FeedResponse.FromString(frame)
+    except DecodeError:
+        with pytest.raises(FrameError):
+            decode(frame)
         return
-    assert decoded.values.shape == (len(decoded.keys), len(FEED_COLUMNS))
-    assert not np.isinf(decoded.values).any()
-    assert not (decoded.values == 0).any()
+    wanted = {key: _expected(MessageToDict(f)) for key, f in told.feeds.items() if _is_readable(f)}
+    is_dated = told.currentTs == 0 or EARLIEST_MS <= told.currentTs < LATEST_MS
+    if not is_dated or not (wanted or told.HasField("marketInfo")):
+        with pytest.raises(FrameError):
+            decode(frame)
+        return
+    decoded = decode(frame)
+    assert {key: _row(decoded, key) for key in decoded.keys} == wanted
+    assert decoded.published_at_ms == (told.currentTs or None)
+    names = {number: name for name, number in referee.MarketStatus.items()}
+    segments = told.marketInfo.segmentStatus.items()
+    assert decoded.market_status == {s: names.get(status, str(status)) for s, status in segments}
+    assert decoded.values.shape == (len(wanted), len(FEED_COLUMNS))
+
+
+def _later_version() -> Descriptor:
+    """The SDK's schema as it may be next year: new fields in every message, a new kind of entry."""
+    described = FileDescriptorProto()
+    referee.DESCRIPTOR.CopyToProto(described)
+    described.name = "later.proto"
+    for message in described.message_type:
+        for number, kind in ((900, FieldDescriptorProto.TYPE_STRING), (901, 1), (902, 3)):
+            message.field.add(name=f"new{number}", number=number, type=kind, label=1)
+        if message.name == "Feed":
+            new = message.field.add(name="newKind", number=903, type=11, label=1, oneof_index=0)
+            new.type_name = f".{described.package}.OptionGreeks"
+    pool = DescriptorPool()
+    pool.Add(FileDescriptorProto.FromString(wrappers_pb2.DESCRIPTOR.serialized_pb))
+    pool.Add(described)
+    return pool.FindMessageTypeByName(f"{described.package}.FeedResponse")
+
+
+SCALARS = {
+    FieldDescriptor.CPPTYPE_DOUBLE: st.just(0.0) | prices | st.floats(),
+    FieldDescriptor.CPPTYPE_INT64: st.just(0) | instants | st.integers(-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_STRING: st.sampled_from(["1d", "I1", ""]) | st.text(max_size=5),
+    FieldDescriptor.CPPTYPE_ENUM: st.integers(0, 3) | st.integers(-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_BOOL: st.booleans(),
+}
+
+
+@st.composite
+def any_message(draw: st.DrawFn, kind: Descriptor) -> Message:
+    """A message with any of its fields, each of any value that the wire can carry."""
+    message = GetMessageClass(kind)()
+    for field in kind.fields:
+        if draw(st.booleans()):
+            _fill(draw, message, field)  # of a oneof's members the last one drawn stays
+    return message
+
+
+def _fill(draw: st.DrawFn, message: Message, field: FieldDescriptor) -> None:
+    value = _any_value(field)
+    target = getattr(message, field.name)
+    entry = field.message_type
+    if entry is not None and entry.GetOptions().map_entry:
+        inner = entry.fields_by_name["value"]
+        for key, item in draw(
+            st.dictionaries(keys | st.text(max_size=3), _any_value(inner), max_size=3)
+        ).items():
+            if inner.message_type is None:
+                target[key] = item
+            else:
+                target[key].CopyFrom(item)
+    elif field.is_repeated:
+        target.extend(draw(st.lists(value, max_size=6)))
+    elif entry is not None:
+        target.CopyFrom(draw(value))
+    else:
+        setattr(message, field.name, draw(value))
+
+
+def _any_value(field: FieldDescriptor) -> st.SearchStrategy[Any]:
+    if field.message_type is not None:
+        return any_message(field.message_type)
+    return SCALARS[field.cpp_type]
+
+
+def _encoded(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+wild_frames = any_message(_later_version()).map(_encoded)
+
+
+@given(wild_frames)
+def test_any_frame_reads_as_the_sdk_reads_it(frame: bytes) -> None:
+    """Every kind of entry and block present or absent, any value, fields and numbers unheard of."""
+    _agrees(frame)
 
 
 @given(st.binary(max_size=200))
 @example(b"")
 def test_random_bytes_never_raise_anything_else(frame: bytes) -> None:
     """Whatever arrives is a frame or a ``FrameError``."""
-    _accepts_or_refuses(frame)
+    _agrees(frame)
+
+
+@given(responses)
+def test_a_frame_cut_anywhere_is_read_or_refused(response: referee.FeedResponse) -> None:
+    """A cut at each length: entries that arrived whole may be read, nothing is made up."""
+    frame = response.SerializeToString()
+    for length in range(len(frame)):
+        _agrees(frame[:length])
 
 
 @settings(max_examples=300)
-@given(responses, st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=8), st.data())
-def test_mutated_frames_never_raise_anything_else(
-    response: referee.FeedResponse, changes: list[tuple[int, int]], data: st.DataObject
-) -> None:
-    """Changed, cut and doubled frames are read or refused; never infinite, never zero."""
-    mutated = bytearray(response.SerializeToString())
-    for place, value in changes:
-        mutated[place % len(mutated)] = value
-    start = data.draw(st.integers(0, len(mutated) // 4))
-    end = data.draw(st.integers(start, len(mutated)))
-    for frame in (mutated, mutated[start:], mutated[:end], mutated + mutated[start:end]):
-        _accepts_or_refuses(bytes(frame))
+@given(wild_frames | responses.map(_encoded), st.data())
+def test_mutated_frames_never_raise_anything_else(frame: bytes, data: st.DataObject) -> None:
+    """Bits flipped, bytes put in, taken out, repeated: read as the SDK does, or refused."""
+    mutated = bytearray(frame)
+    for change in data.draw(
+        st.lists(st.sampled_from(["flip", "put", "take", "repeat"]), max_size=6)
+    ):
+        place = data.draw(st.integers(0, max(len(mutated) - 1, 0)))
+        if change == "flip" and mutated:
+            mutated[place] ^= 1 << data.draw(st.integers(0, 7))
+        elif change == "put":
+            mutated[place:place] = data.draw(st.binary(min_size=1, max_size=4))
+        elif change == "take":
+            del mutated[place : place + data.draw(st.integers(1, 4))]
+        else:
+            mutated += mutated[place:]
+    _agrees(bytes(mutated))
 
 
 def test_market_status() -> None:

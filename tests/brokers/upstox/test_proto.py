@@ -38,14 +38,26 @@ def test_generated_code_is_what_the_proto_makes(tmp_path: Path, suffix: str) -> 
 
 
 def test_description_equals_the_sdk() -> None:
-    """Names, numbers, types, presence, oneofs, enum values; only package and file differ."""
+    """Names, numbers, types, presence, oneofs, maps, enum values; only package and file differ."""
     mine, theirs = _described(ours), _described(referee)
     assert [m.name for m in mine.message_type] == [m.name for m in theirs.message_type]
     for message, other in zip(mine.message_type, theirs.message_type, strict=True):
         assert _shape(message) == _shape(other)
     assert _enums(mine) == _enums(theirs)
+    assert not [*mine.service, *mine.extension, *theirs.service, *theirs.extension]
     assert mine.syntax == theirs.syntax == "proto3"
     assert list(mine.dependency) == list(theirs.dependency)
+
+
+def test_description_is_the_whole_of_version_3() -> None:
+    """As many messages, fields and enums as the broker published: an addition is seen here."""
+    described = _described(referee)
+    maps = [m for message in described.message_type for m in message.nested_type]
+    assert described.package == "com.upstox.marketdatafeederv3udapi.rpc.proto"
+    assert [message.options.map_entry for message in maps] == [True] * 4
+    assert len(described.message_type) == 14
+    assert sum(len(message.field) for message in described.message_type) == 62
+    assert [enum.name for enum in described.enum_type] == ["Type", "RequestMode", "MarketStatus"]
 
 
 def _described(module: object) -> FileDescriptorProto:
@@ -60,7 +72,9 @@ def _shape(message: DescriptorProto) -> tuple[object, ...]:
         sorted(_field(f) for f in message.field),
         [oneof.name for oneof in message.oneof_decl],
         [_shape(nested) for nested in message.nested_type],
-        message.options.map_entry,
+        [enum.name for enum in message.enum_type],
+        [(reserved.start, reserved.end) for reserved in message.reserved_range],
+        message.options.SerializeToString(),
     )
 
 
@@ -70,7 +84,8 @@ def _field(field: FieldDescriptorProto) -> tuple[object, ...]:
     )
     oneof = field.oneof_index if field.HasField("oneof_index") else None
     presence = (field.label, field.proto3_optional, str(oneof))
-    return (field.number, field.name, field.type, type_name, *presence)
+    options = (field.json_name, field.default_value, field.options.SerializeToString())
+    return (field.number, field.name, field.type, type_name, *presence, *options)
 
 
 def _enums(described: FileDescriptorProto) -> list[tuple[str, list[tuple[str, int]]]]:
