@@ -2,9 +2,9 @@
 
 Symbols, ISINs and exchange tokens are those of the exchange's public lists; lots those of the
 series of the second half of 2026; steps those of the strike scheme of October 2025 or, where the
-price has moved far since, of its neighbours in price. Levels and volatilities are invented near what
-the stocks had then: a price here says nothing about any market. Lots of stocks change with reviews
-and corporate actions, so all figures are approximations. What becomes of them stands in
+price has moved far since, of its neighbours in price. Levels and volatilities are invented near
+what the stocks had then: a price here says nothing about any market. Lots of stocks change with
+reviews and corporate actions, so all figures are approximations. What becomes of them stands in
 ``symbols``.
 """
 

@@ -22,7 +22,6 @@ from simulator.symbols import SYMBOLS, Symbol
 # Where tokens begin: of all futures, of the options of up to 7 indices, of those of stocks.
 _FUTURE_TOKENS, _INDEX_TOKENS, _STOCK_TOKENS = 35_000, 40_000, 1_100_000
 _PLACES = {symbol: place for place, symbol in enumerate(SYMBOLS.values())}
-_RIGHTS = tuple(Right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ def _derivatives(symbol: Symbol, calendar: Calendar, band: Band, rules: Rules) -
         if series.has_future:
             yield _straight(symbol, series.expiry, _future(symbol, series.expiry, lot_units))
     for series, lot_units in listed:
-        yield _options(series, spans(series, calendar, band), lot_units)
+        yield _options(series, places(spans(series, calendar, band)), lot_units)
 
 
 def _as_arrays(
@@ -234,38 +233,50 @@ def _future(symbol: Symbol, expiry: date, lot_units: int) -> Listed:
     )
 
 
-# A chain is made once for as long as no strike is added to it; a universe has about 660.
-@lru_cache(maxsize=2_048)
-def _options(series: Series, spans: tuple[tuple[int, int, int], ...], lot_units: int) -> _Block:
-    symbol, expiry = series.symbol, series.expiry
-    strikes = [place * symbol.step for place in places(spans)]
-    rows = tuple(_option_rows(series, strikes, lot_units))
-    signs = np.tile([1.0, -1.0], len(strikes))
-    return _Block(symbol, expiry, rows, np.repeat(strikes, 2), signs)
+def _options(series: Series, places: list[int], lot_units: int) -> _Block:
+    pairs = _pairs(series, lot_units)
+    pairs.update(_new_pairs(series, [p for p in places if p not in pairs], lot_units))
+    rows = tuple(row for place in places for row in pairs[place])
+    strikes = np.array(places) * series.symbol.step
+    signs = np.tile([1.0, -1.0], len(places))
+    return _Block(series.symbol, series.expiry, rows, np.repeat(strikes, 2), signs)
 
 
-def _option_rows(series: Series, strikes: list[float], lot_units: int) -> Iterator[Listed]:
+# Records are made once: most contracts of a day were listed on the day before. A day of the whole
+# universe has about 660 series.
+@lru_cache(maxsize=1_024)
+def _pairs(series: Series, lot_units: int) -> dict[int, tuple[Listed, Listed]]:
+    """The calls and puts of a series made so far, by their strike in steps."""
+    return {}
+
+
+def _new_pairs(
+    series: Series, places: list[int], lot_units: int
+) -> Iterator[tuple[int, tuple[Listed, Listed]]]:
     symbol, expiry, is_weekly = series.symbol, series.expiry, series.is_weekly
     name, segment, spoken = symbol.underlying.symbol, symbol.segment, _spoken(expiry)
     month = f"{_month_letter(expiry)}{expiry:%d}" if is_weekly else f"{expiry:%b}".upper()
     quoted = f"{segment}:{name}{expiry:%y}{month}"
     first_token, room = _option_tokens(symbol, expiry)
-    for strike in strikes:
-        spelled = format_strike(strike)
-        token = first_token + round(strike / symbol.step) % room * 2
-        for right in _RIGHTS:
-            yield Listed(
-                symbol,
-                Contract(name, Kind.OPTION, expiry, strike, right),
-                f"{segment}|{token}",
-                segment,
-                str(token),
-                f"{name} {spelled} {right} {spoken}",
-                f"{quoted}{spelled}{right}",
-                lot_units,
-                is_weekly,
-            )
-            token += 1
+
+    def row(strike: float, spelled: str, right: Right, token: int) -> Listed:
+        return Listed(
+            symbol,
+            Contract(name, Kind.OPTION, expiry, strike, right),
+            f"{segment}|{token}",
+            segment,
+            str(token),
+            f"{name} {spelled} {right} {spoken}",
+            f"{quoted}{spelled}{right}",
+            lot_units,
+            is_weekly,
+        )
+
+    for place in places:
+        strike = place * symbol.step
+        spelled, token = format_strike(strike), first_token + place % room * 2
+        call = row(strike, spelled, Right.CALL, token)
+        yield place, (call, row(strike, spelled, Right.PUT, token + 1))
 
 
 def _option_tokens(symbol: Symbol, expiry: date) -> tuple[int, int]:
