@@ -31,7 +31,7 @@ RECORDING_PATH = "/simulator/recording"
 TRUTH_PATH = "/simulator/truth"
 _MOST_KEYS = 500
 # Which segment's state is an exchange's; where there are two, both have the same.
-_SEGMENT_OF = {exchange: segment for segment, exchange in reversed(EXCHANGE_OF_SEGMENT.items())}
+_SEGMENT_OF = {exchange: segment for segment, exchange in reversed([*EXCHANGE_OF_SEGMENT.items()])}
 
 
 class PlaybackCalls:
