@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 
 from aiohttp import web
 
@@ -144,6 +144,7 @@ def _series(market: Market, contract: Contract, days: Sequence[date], asked: Res
     return bars.series(market, contract, days, asked)
 
 
+@lru_cache(maxsize=16)
 def first_served(market: Market, first: date, last: date) -> date:
     """The first day from ``first`` on that the market can list; the day after ``last`` if none.
 
