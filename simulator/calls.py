@@ -101,16 +101,18 @@ def instrument_keys(request: web.Request, rules: KeyRules) -> list[str]:
     keys = list(dict.fromkeys(required(request, name).split(",")))
     if len(keys) > rules.most:
         raise refuse(rules.too_many, property_path=name)
-    if bad := next((key for key in keys if not _KEY.fullmatch(key)), None):
-        raise refuse("UDAPI1011", value=bad, property_path=name)
+    bad = [key for key in keys if not _KEY.fullmatch(key)]
+    if bad:
+        raise refuse("UDAPI1011", value=bad[0], property_path=name)
     return keys
 
 
 def rows_of(listing: Listing, keys: list[str], rules: KeyRules) -> Ints:
     """The keys' places in a listing; one that is not listed voids the whole call."""
     known = listing.row_of_key
-    if bad := next((key for key in keys if key not in known), None):
-        raise refuse(rules.unknown, value=bad, property_path="instrument_key")
+    bad = [key for key in keys if key not in known]
+    if bad:
+        raise refuse(rules.unknown, value=bad[0], property_path="instrument_key")
     return np.array([known[key] for key in keys], np.int64)
 
 

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from market.rules import IST
 from simulator.exchange import Market
-from simulator.records import master_record, test_records
+from simulator.records import master_record, dummy_records
 
 _PATH = "/market-quote/instruments/exchange/{file}.json.gz"
 _COMES_OUT = time(6, 0)
@@ -80,5 +80,5 @@ def master(market: Market, day: date, exchange: str | None) -> bytes:
         return gzip.compress(b"[]", mtime=0)
     has_auction = market.rules.cash_hours(day).auction_until is not None
     listed = [master_record(row, has_auction=has_auction) for row in market.listing_of(day).rows]
-    records = [r for r in listed + test_records() if exchange in ("*", r["exchange"])]
+    records = [r for r in listed + dummy_records() if exchange in ("*", r["exchange"])]
     return gzip.compress(json.dumps(records).encode(), compresslevel=6, mtime=0)

@@ -53,7 +53,7 @@ def contract_record(row: Listed) -> Json:
     return record | {"expiry": f"{row.contract.expiry}"}
 
 
-def test_records() -> list[Json]:
+def dummy_records() -> list[Json]:
     """The dummies that both exchanges list."""
     return [_test_record(row) for row in _TEST_CONTRACTS]
 
