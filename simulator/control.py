@@ -72,6 +72,10 @@ class Control:
         """End a fault; False if none has that number."""
         return self.injection.remove(number)
 
+    def clear(self) -> None:
+        """End every fault, ``mute`` and ``refuse_chain`` among them."""
+        self.injection.clear()
+
     @property
     def is_paused(self) -> bool:
         """Whether nothing at all is answered, sent or pinged, as if the machine hung."""
@@ -92,11 +96,11 @@ class Control:
     @property
     def is_muted(self) -> bool:
         """Whether ``mute`` is on."""
-        return self._mute is not None
+        return self._mute is not None and self.injection.has(self._mute)
 
     def mute(self) -> None:
         """Keep every socket up but silent: pings only."""
-        if self._mute is None:
+        if not self.is_muted:
             self._mute = self.add(fault("mute"))
 
     def unmute(self) -> None:

@@ -131,6 +131,10 @@ class Injection:
         """End every fault."""
         self._keep(lambda _entry: False)
 
+    def has(self, number: int) -> bool:
+        """Whether a fault of that number is in the list."""
+        return any(entry.number == number for entry in self._entries)
+
     def states(self, now: datetime) -> list[FaultState]:
         """Every fault, in order of number."""
         return [
