@@ -14,8 +14,8 @@ from datetime import date, datetime
 from aiohttp import web
 
 from simulator import bars, candle_stream
-from simulator.console import CONSOLE_PATH
 from simulator.exchange import Candles, Market
+from simulator.middleware import CONSOLE_PATH
 from simulator.universe import Listed
 
 _NDJSON = "application/x-ndjson"

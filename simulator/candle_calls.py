@@ -144,7 +144,7 @@ def _series(market: Market, contract: Contract, days: Sequence[date], asked: Res
     return bars.series(market, contract, days, asked)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def first_served(market: Market, first: date, last: date) -> date:
     """The first day from ``first`` on that the market can list; the day after ``last`` if none.
 

@@ -15,11 +15,11 @@ from enum import StrEnum
 
 from aiohttp import web
 
+from simulator.calls import read_day
 from simulator.refusals import refusal, refuse
 
 _EARLIEST_MINUTE = date(2022, 1, 1)
 _EARLIEST_DAY = date(2000, 1, 1)
-_DAY_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +188,10 @@ def _days_in_month(year: int, month: int) -> int:
 
 
 def _day(text: str) -> date:
-    try:
-        if _DAY_PATTERN.fullmatch(text):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise _wrong_dates(text)
+    found = read_day(text)
+    if found is None:
+        raise _wrong_dates(text)
+    return found
 
 
 def _wrong_dates(text: str) -> web.HTTPError:

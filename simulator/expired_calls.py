@@ -9,25 +9,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any
 
 from aiohttp import web
 
 from market.contract import Contract
 from market.rules import IST
-from simulator import candle_stream, quotes
+from simulator import candle_stream
 from simulator import candle_windows as windows
-from simulator.calls import day, required, success, underlying
+from simulator.calls import day, required, underlying, worked_out
 from simulator.candle_calls import check_key, first_served, history, past_days
 from simulator.candle_windows import CandleOptions
 from simulator.exchange import Market
 from simulator.guard import Guard
+from simulator.records import Json, contract_record
 from simulator.refusals import refuse
 from simulator.symbols import Symbol
 from simulator.universe import Listed
 
 _PATH = "/v2/expired-instruments"
-_TICK_PAISE = quotes.TICK * 100
+_ONLY_OF_OPTIONS = ("strike_price", "weekly")
 
 
 class ExpiredCalls:
@@ -58,24 +58,25 @@ class ExpiredCalls:
 
     async def _expiries(self, request: web.Request) -> web.StreamResponse:
         symbol = underlying(self._market, required(request, "instrument_key"))
-        found = await asyncio.to_thread(self._expired, symbol)
-        return success([expiry.isoformat() for expiry in found])
+        return await worked_out(lambda: [str(expiry) for expiry in self._expired(symbol)])
 
     async def _options_of(self, request: web.Request) -> web.StreamResponse:
-        return success(await self._records(request, is_option=True))
+        return await self._contracts(request, is_option=True)
 
     async def _futures_of(self, request: web.Request) -> web.StreamResponse:
-        return success(await self._records(request, is_option=False))
+        return await self._contracts(request, is_option=False)
 
-    async def _records(self, request: web.Request, *, is_option: bool) -> list[dict[str, Any]]:
+    async def _contracts(self, request: web.Request, *, is_option: bool) -> web.StreamResponse:
         symbol = underlying(self._market, required(request, "instrument_key"))
         expiry = day(required(request, "expiry_date"))
-        if expiry not in await asyncio.to_thread(self._expired, symbol):
+        return await worked_out(lambda: self._records(symbol, expiry, is_option=is_option))
+
+    def _records(self, symbol: Symbol, expiry: date, *, is_option: bool) -> list[Json]:
+        if expiry not in self._expired(symbol):
             return []
-        listing = await asyncio.to_thread(self._market.listing_of, expiry)
         return [
             _record(row, expiry)
-            for row in listing.rows
+            for row in self._market.listing_of(expiry).rows
             if row.symbol == symbol
             and row.contract.expiry == expiry
             and (row.contract.right is not None) == is_option
@@ -125,29 +126,13 @@ class ExpiredCalls:
         return self._clock().astimezone(IST).date()
 
 
-def _record(row: Listed, expiry: date) -> dict[str, Any]:
-    """A contract as the broker shows it after its expiry."""
-    symbol, contract = row.symbol, row.contract
-    record = {
-        "name": symbol.underlying.symbol if symbol.is_index else symbol.name,
-        "segment": row.segment,
-        "exchange": symbol.underlying.exchange,
-        "expiry": expiry.isoformat(),
-        "instrument_key": f"{row.key}|{expiry:%d-%m-%Y}",
-        "exchange_token": row.token,
-        "trading_symbol": row.trading_symbol,
-        "tick_size": _TICK_PAISE,
-        "lot_size": row.lot_units,
-        "instrument_type": "FUT" if contract.right is None else contract.right.value,
-        "freeze_quantity": float(row.lot_units * 40),
-        "underlying_key": symbol.key,
-        "underlying_type": symbol.underlying.kind.value,
-        "underlying_symbol": symbol.underlying.symbol,
-        "minimum_lot": row.lot_units,
-    }
-    if contract.right is not None:
-        record |= {"strike_price": contract.strike, "weekly": row.is_weekly}
-    return record
+def _record(row: Listed, expiry: date) -> Json:
+    """A contract as the broker shows it after its expiry; an index goes by its symbol here."""
+    record = contract_record(row) | {"instrument_key": f"{row.key}|{expiry:%d-%m-%Y}"}
+    if row.symbol.is_index:
+        record["name"] = row.symbol.underlying.symbol
+    dropped = () if row.contract.right else _ONLY_OF_OPTIONS
+    return {name: value for name, value in record.items() if name not in dropped}
 
 
 def _expiry(suffix: str) -> date | None:
