@@ -54,10 +54,6 @@ class Arguments:
         """A switch."""
         return bool(self._of(name, bool))
 
-    def number_or(self, name: str, otherwise: float) -> float:
-        """A number, or ``otherwise`` for a fault that has no such argument."""
-        return self.number(name) if name in dict(self.values) else otherwise
-
     def _of(self, name: str, kind: type[Any]) -> Any:
         value = dict(self.values)[name]
         if not isinstance(value, kind):

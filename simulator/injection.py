@@ -25,8 +25,12 @@ from simulator.tampering import Outgoing, tampered, without_keys
 
 _LOG = structlog.get_logger(__name__)
 _ONLY_AT_ONE_TIME_ADDRESS = ("feed_forbidden", "code_reused", "too_many_sockets")
-_HANDSHAKE_STATUS = {"unauthorized": 401, "handshake_rate_limited": 429}
-_FORBIDDEN = 403
+_HANDSHAKE_STATUS = {
+    "feed_forbidden": 403,
+    "code_reused": 403,
+    "unauthorized": 401,
+    "handshake_rate_limited": 429,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +172,8 @@ class Injection:
             fault = entry.fault
             is_meant = is_one_time or fault.name not in _ONLY_AT_ONE_TIME_ADDRESS
             if is_meant and _is_user(fault, user) and self._draws(entry):
-                status = _HANDSHAKE_STATUS.get(fault.name, _FORBIDDEN)
-                return int(fault.arguments.number_or("status", status))
+                known = _HANDSHAKE_STATUS.get(fault.name)
+                return fault.arguments.whole("status") if known is None else known
         return None
 
     def on_line(self, line: LineView, now: datetime) -> Orders:

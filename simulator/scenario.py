@@ -230,6 +230,8 @@ def _made(given: Mapping[str, _Item]) -> Fault:
 
 
 def _kind(item: _Item) -> Kind:
+    if item.is_list:
+        raise item.wrong("the name is a list, expected one name")
     try:
         return kind_of(item.text)
     except ConfigurationError as error:

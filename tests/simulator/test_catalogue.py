@@ -71,7 +71,6 @@ def test_arguments_are_read_by_their_type() -> None:
     assert arguments.text("c") == "x"
     assert arguments.words("d") == ("y",)
     assert arguments.is_set("e")
-    assert arguments.number_or("none", 7.0) == 7.0
     with pytest.raises(TypeError, match=r"b is 2\.5"):
         arguments.whole("b")
 
