@@ -7,7 +7,7 @@ Configuration, start and orderly stop. What is served stands in ``rest``, ``sock
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,18 +17,20 @@ import structlog
 from aiohttp import web
 
 from market.rules import rules_for
-from simulator import frames, rest
+from simulator import rest
 from simulator.access import BROKER_LIMITS, AccessRules, Gate, Limit
 from simulator.bulk_candles import BulkCandles
 from simulator.calendar_calls import CalendarCalls
 from simulator.candle_calls import CandleCalls
 from simulator.candle_windows import DEFAULT_CANDLE_OPTIONS, CandleOptions
 from simulator.clocks import ClockDesk
+from simulator.connection import SocketRules
 from simulator.console import Console
 from simulator.control import Control, Line
 from simulator.exchange import Market
 from simulator.expired_calls import ExpiredCalls
 from simulator.faults import Fault
+from simulator.feed_options import DEFAULT_FEED_OPTIONS, FeedOptions
 from simulator.guard import Guard
 from simulator.injection import Injection
 from simulator.login import DEFAULT_LOGIN, Login, LoginRules
@@ -37,11 +39,9 @@ from simulator.playback import RecordedSource
 from simulator.playback_calls import PlaybackCalls
 from simulator.proxy import Proxy, lead_here
 from simulator.recording import Recording
-from simulator.session import FeedSession
-from simulator.socket import DIRECT_PATH, FEED_PATH, SocketRules, SocketServer
+from simulator.session import MarketSource
+from simulator.socket import DIRECT_PATH, FEED_PATH, SocketServer
 from simulator.source import Source
-from simulator.timetable import epoch_ms
-from simulator.tokens import Account
 
 _LOG = structlog.get_logger(__name__)
 _SHUTDOWN_SECONDS = 1.0
@@ -70,6 +70,9 @@ class SimulatorConfig:
         fault_seed: of the faults' draws; None for ``seed``.
         proxy_port: where to listen as the broker's own https and wss addresses, for programs that
             take a proxy (``simulator.proxy``); 0 for any free port, None for not at all.
+        feed: how the socket behaves where the broker's behaviour is not known.
+        has_market_information: whether open interest, put-call ratio and max pain of
+            ``/v2/market`` are worked out; else they are null, as the broker's users report.
         candles: how the candle paths behave where the broker's behaviour is not known.
         recording: what to serve instead of a market; ``seed`` and ``symbols`` then mean nothing.
     """
@@ -93,6 +96,8 @@ class SimulatorConfig:
     faults: tuple[Fault, ...] = ()
     fault_seed: int | None = None
     proxy_port: int | None = None
+    feed: FeedOptions = DEFAULT_FEED_OPTIONS
+    has_market_information: bool = False
     candles: CandleOptions = DEFAULT_CANDLE_OPTIONS
     recording: Recording | None = None
 
@@ -184,7 +189,7 @@ def _application(
         config.frame_seconds, config.ping_seconds, config.has_deflate, config.expired_code
     )
     played = config.recording
-    source: Source = _MarketSource(market) if played is None else RecordedSource(played)
+    source: Source = MarketSource(market, config.feed) if played is None else RecordedSource(played)
     sockets = SocketServer(source, clock, gate, control, rules)
     app = web.Application(middlewares=[faulty(control, clock, (DIRECT_PATH, FEED_PATH))])
     app.cleanup_ctx.append(sockets.beating)
@@ -220,7 +225,7 @@ def _groups(
         played = PlaybackCalls(config.recording, clock, guard, sockets)
         return played, CalendarCalls(market, clock, guard)
     return (
-        rest.Rest(market, clock, gate, sockets),
+        rest.Rest(market, clock, gate, sockets, has_information=config.has_market_information),
         CandleCalls(market, clock, guard, config.candles),
         ExpiredCalls(market, clock, guard, config.candles),
         BulkCandles(market, clock),
@@ -252,45 +257,3 @@ def _symbols_of(market: Market, clock: Callable[[], datetime]) -> Callable[[str]
 def _port(runner: web.AppRunner) -> int:
     port: int = runner.addresses[0][1]
     return port
-
-
-class _MarketSource:
-    """A market as a source of feeds."""
-
-    def __init__(self, market: Market) -> None:
-        self._market = market
-
-    def state(self, now: datetime) -> tuple[Hashable, bytes]:
-        """Whether it is open."""
-        is_open = self._market.shown(now).is_open
-        return is_open, frames.market_info(epoch_ms(now), is_open=is_open)
-
-    def open(self, _account: Account) -> _MarketFeed:
-        """A feed for a new connection."""
-        return _MarketFeed(self._market)
-
-
-class _MarketFeed:
-    """A session as a feed."""
-
-    def __init__(self, market: Market) -> None:
-        self._session = FeedSession(market)
-
-    def request(self, message: bytes, now: datetime) -> Sequence[bytes]:
-        answer = self._session.request(message, now)
-        return () if answer is None else (answer,)
-
-    def update(self, now: datetime) -> Sequence[bytes]:
-        news = self._session.update(now)
-        return () if news is None else (news,)
-
-    def followed(self) -> Sequence[str]:
-        return tuple(self._session._modes)
-
-    def drop(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self._session._modes.pop(key, None)
-        self._session._listing = None
-
-    def close(self) -> None:
-        pass

@@ -1,182 +1,195 @@
-"""One client's feed without its socket: requests in, frames out, time handed in.
+"""A market as the source of sockets' frames: each client's subscriptions and what it was told.
 
-Keeps what this client asked for and what it was last told. Sending, pinging and closing are the
-shell's (``socket``); how a frame is built stands in ``frames``.
+Requests in, frames out, time handed in; no I/O. What everyone shares is computed in ``hub``, what
+the bytes look like stands in ``wire``, and sending, pinging and closing are the shell's
+(``socket``).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
-from brokers.upstox.generated import MarketDataFeedV3_pb2 as wire
-from simulator import frames, noise
+from simulator import feed_requests, frames, phases, wire
 from simulator.exchange import Market
-from simulator.frames import Parts
-from simulator.noise import Floats, Ints, Streams
-from simulator.quotes import Quotes
+from simulator.feed_options import DEFAULT_FEED_OPTIONS, FeedOptions
+from simulator.frames import Statuses
+from simulator.hub import Board, Hub
+from simulator.noise import Ints
+from simulator.phases import Phase
 from simulator.timetable import epoch_ms
-from simulator.universe import Listing
+from simulator.tokens import Account
 
-# Most keys of one connection in one mode, for an account of the Plus plan.
-KEY_LIMITS: Mapping[str, int] = {
-    frames.LTPC: 5_000,
-    frames.GREEKS: 3_000,
-    frames.FULL: 2_000,
-    frames.DEEP: 50,
-}
-_LEFT_OUT = 0.12  # share of live entries that leave out depth, and as many that leave out Greeks
-_WITH_BARS = (frames.FULL, frames.DEEP)
+_SNAPSHOT_TYPES = {"initial_feed": 0, "live_feed": 1}
+_MODE_PLACES = {mode: place for place, mode in enumerate(wire.MODES)}
 
 
-class FeedSession:
-    """Subscriptions of one connection and what each key was last told.
+class MarketSource:
+    """Opens feeds of a market; a ``source.Source``."""
 
-    Nothing is ever acknowledged: wrong modes, unknown keys and keys above the limit are passed over
-    in silence, as the broker does.
+    def __init__(self, market: Market, options: FeedOptions = DEFAULT_FEED_OPTIONS) -> None:
+        self._market = market
+        self._options = options
+        self._hub = Hub(market, self._options)
+        self._feeds: dict[str, list[MarketFeed]] = {}
+
+    def state(self, now: datetime) -> tuple[Hashable, bytes]:
+        """Every segment's status, and the steps of pre-open and closing auction while they last."""
+        rules = self._market.rules
+        auction = phases.closing_auction_status(rules, now)
+        pre_open = phases.pre_open_status(rules, now)
+        statuses = Statuses(
+            segments=tuple(
+                (segment, phases.segment_status(rules, segment, now).status)
+                for segment in frames.SEGMENTS
+            ),
+            auction=_for_each(phases.AUCTION_SEGMENTS, auction),
+            pre_open=_for_each(phases.PRE_OPEN_SEGMENTS, pre_open),
+        )
+        return statuses, frames.market_info(epoch_ms(now), statuses)
+
+    def open(self, account: Account) -> MarketFeed:
+        """A feed for a new connection of ``account``."""
+        feeds = self._feeds.setdefault(account.user, [])
+        feed = MarketFeed(self._hub, self._options, account, feeds)
+        feeds.append(feed)
+        return feed
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A feed's listed keys on a board, by row: mode (place in ``wire.MODES``), step told last."""
+
+    board: Board
+    keys: Sequence[str]
+    rows: Ints
+    modes: Ints
+    told: Ints
+
+
+class MarketFeed:
+    """One connection's feed; a ``source.Feed``.
+
+    Nothing is ever acknowledged: wrong requests, unknown keys and keys above the limit are passed
+    over in silence, as the broker does.
+
+    Args:
+        siblings: all open feeds of the same user, this one among them.
     """
 
-    def __init__(self, market: Market) -> None:
-        self._market = market
+    def __init__(
+        self, hub: Hub, options: FeedOptions, account: Account, siblings: list[MarketFeed]
+    ) -> None:
+        self._hub = hub
+        self._options = options
+        self._account = account
+        self._siblings = siblings
         self._modes: dict[str, str] = {}
-        self._told_ms: dict[str, int] = {}
-        self._listing: Listing | None = None
-        self._rows = np.empty(0, np.int64)
-        self._trading_day: date | None = None
-        self._day_bars: dict[str, wire.OHLC] = {}
-        self._minute_bars: dict[str, wire.OHLC] = {}
-        self._minute = 0
+        self._told: dict[str, int] = {}  # steps that the view does not know
+        self._view: _View | None = None
+        self._seen = 0
 
-    @property
-    def subscribed(self) -> int:
-        """How many keys this client follows."""
-        return len(self._modes)
+    def request(self, message: bytes, now: datetime) -> Sequence[bytes]:
+        """Take a client's binary message; the snapshot that answers it, none for a wrong one."""
+        request = feed_requests.parse(message)
+        if request.method == "unsub":
+            self.drop(request.keys)
+        if request.method not in ("sub", "change_mode") or not self._may_use(request.mode):
+            return ()
+        board = self._hub.advance(now, seen=-1)
+        answered = self._take(request.keys, request.mode)
+        self._forget_view()
+        self._told.update(dict.fromkeys(answered, self._hub.step))
+        return self._framed(self._hub.snapshot(board, request.mode, answered))
 
-    def request(self, message: bytes, now: datetime) -> bytes | None:
-        """Take a request; the snapshot that answers it, or None."""
-        method, keys, mode = _parse(message)
-        if method == "unsub":
-            self._drop(keys, now)
-            return None
-        if method not in ("sub", "change_mode") or mode not in KEY_LIMITS:
-            return None
-        listing = self._take(keys, mode, now)
-        asked = np.array([listing.row_of_key.get(key, -1) for key in keys], np.int64)
-        rows = self._rows[np.isin(self._rows, asked)]
-        self._follow_day(now, rows)
-        return self._frame(listing, rows, now, is_snapshot=True) if rows.size else None
-
-    def update(self, now: datetime) -> bytes | None:
-        """The frame of everything that changed since the last one; None if nothing did."""
+    def update(self, now: datetime) -> Sequence[bytes]:
+        """One frame of everything that changed since the last call; none if nothing did."""
         if not self._modes:
-            return None
-        listing = self._index(now)
-        changed = self._market.changed_ms(now, self._rows).tolist()
-        keys = [listing.rows[row].key for row in self._rows]
-        is_new = [at > self._told_ms.get(key, 0) for at, key in zip(changed, keys, strict=True)]
-        rows = self._rows[np.array(is_new, np.bool_)]
-        self._follow_day(now, rows[:0])
-        return self._frame(listing, rows, now, is_snapshot=False) if rows.size else None
+            return ()
+        view = self._placed(self._hub.advance(now, self._seen))
+        self._seen = self._hub.step
+        due = np.flatnonzero(view.board.step[view.rows] > view.told)
+        if not due.size:
+            return ()
+        view.told[due] = self._hub.step
+        return (self._hub.live(view.rows[due], view.modes[due]),)
 
-    def _take(self, keys: Sequence[str], mode: str, now: datetime) -> Listing:
-        others = sum(1 for key, m in self._modes.items() if m == mode and key not in keys)
-        taken = list(dict.fromkeys(keys))[: max(KEY_LIMITS[mode] - others, 0)]
-        self._modes.update(dict.fromkeys(taken, mode))
-        self._listing = None
-        return self._index(now)
+    def followed(self) -> Sequence[str]:
+        """The keys that the client follows now, in any mode, listed or not."""
+        return tuple(self._modes)
 
-    def _drop(self, keys: Sequence[str], now: datetime) -> None:
+    def drop(self, keys: Sequence[str]) -> None:
+        """Forget keys without a word, as if the client had never asked for them."""
+        self._forget_view()
         for key in keys:
-            for kept in (self._modes, self._told_ms, self._day_bars, self._minute_bars):
-                kept.pop(key, None)
-        self._listing = None
-        self._index(now)
+            if (mode := self._modes.pop(key, None)) is not None:
+                self._hub.unfollow(mode, (key,))
 
-    def _index(self, now: datetime) -> Listing:
-        """Find the keys' rows in today's listing; a key that is not listed has none."""
-        listing = self._market.listing(now)
-        if listing is not self._listing:
-            found = [listing.row_of_key[key] for key in self._modes if key in listing.row_of_key]
-            self._rows = np.array(found, np.int64)
-            self._listing = listing
-        return listing
+    def close(self) -> None:
+        """The connection is gone: give back what counts for its user."""
+        self.drop(self.followed())
+        if self in self._siblings:
+            self._siblings.remove(self)
 
-    def _frame(self, listing: Listing, rows: Ints, now: datetime, *, is_snapshot: bool) -> bytes:
-        quotes = self._market.quotes(now, rows)
-        keys = [listing.rows[row].key for row in rows]
-        self._told_ms.update(zip(keys, quotes.quoted_ms.tolist(), strict=True))
-        self._follow_minute(now)
-        self._widen(keys, quotes)
-        parts = self._parts(keys, listing.streams[rows], quotes, is_whole=is_snapshot)
-        return frames.feed(listing, quotes, parts, epoch_ms(now), is_snapshot=is_snapshot)
+    def _may_use(self, mode: str) -> bool:
+        """Thirty levels are for the Plus plan; ``full_d5`` is only ever an answer's mode."""
+        return mode in _MODE_PLACES and (mode != wire.DEEP or self._account.is_plus)
 
-    def _parts(
-        self, keys: Sequence[str], streams: Streams, quotes: Quotes, *, is_whole: bool
-    ) -> list[Parts]:
-        has_depth = is_whole | (_draw(streams, quotes, 8) >= _LEFT_OUT)
-        has_greeks = is_whole | (_draw(streams, quotes, 9) >= _LEFT_OUT)
+    def _take(self, keys: Sequence[str], mode: str) -> Sequence[str]:
+        """Follow as many of ``keys`` as the limit lets in; those that a snapshot answers."""
+        known = [key for key in keys if self._modes.get(key) == mode]
+        others = [key for key in keys if self._modes.get(key) != mode]
+        new = others[: self._room(keys, mode)]
+        for key in new:
+            if (earlier := self._modes.get(key)) is not None:
+                self._hub.unfollow(earlier, (key,))
+        self._hub.follow(mode, new)
+        self._modes.update(dict.fromkeys(new, mode))
+        return [*known, *new] if self._options.is_repetition_answered else new
+
+    def _room(self, keys: Sequence[str], mode: str) -> int | None:
+        """How many keys more ``mode`` may have once ``keys`` are in it; None for any number."""
+        feeds = self._siblings if self._options.limit_scope == "user" else (self,)
+        used = Counter(taken for feed in feeds for taken in feed._modes.values())
+        staying = used - Counter(self._modes[key] for key in keys if key in self._modes)
+        most = self._options.most_keys(mode, staying)
+        return None if most is None else max(most - used[mode], 0)
+
+    def _framed(self, entries: Sequence[bytes]) -> Sequence[bytes]:
+        kind, at_ms = _SNAPSHOT_TYPES[self._options.snapshot_type], self._hub.at_ms
+        most = self._options.snapshot_keys_per_frame or max(len(entries), 1)
         return [
-            Parts(
-                mode=self._modes[key],
-                has_depth=depth,
-                has_greeks=greeks,
-                day=self._day_bars.get(key),
-                minute=self._minute_bars.get(key),
-            )
-            for key, depth, greeks in zip(
-                keys, has_depth.tolist(), has_greeks.tolist(), strict=True
-            )
+            wire.frame(kind, at_ms, entries[begin : begin + most])
+            for begin in range(0, len(entries), most)
         ]
 
-    def _follow_day(self, now: datetime, rows: Ints) -> None:
-        """Start the day's range of ``rows``, and of every row when a new day opens."""
-        trading_day = self._market.shown(now).trading_day
-        if trading_day != self._trading_day:
-            self._trading_day, rows = trading_day, self._rows
-        with_bars = self._with_bars(now, rows)
-        if with_bars:
-            chosen = np.array(list(with_bars.values()), np.int64)
-            bars = self._market.day_bars(now, chosen)
-            fresh = {key: frames.bar(bars, i, "1d") for i, key in enumerate(with_bars)}
-            self._day_bars.update(fresh)
-            self._minute = 0
+    def _forget_view(self) -> None:
+        """What is followed changes: remember by key what each was told."""
+        if self._view is not None:
+            self._told = dict(zip(self._view.keys, self._view.told.tolist(), strict=True))
+            self._view = None
 
-    def _follow_minute(self, now: datetime) -> None:
-        """Compute the last whole minute once, when it ends."""
-        minute = epoch_ms(now) // 60_000
-        with_bars = self._with_bars(now, self._rows) if minute != self._minute else {}
-        if with_bars:
-            chosen = np.array(list(with_bars.values()), np.int64)
-            bars = self._market.minute_bars(now, chosen)
-            self._minute_bars = {key: frames.bar(bars, i, "I1") for i, key in enumerate(with_bars)}
-        self._minute = minute
-
-    def _with_bars(self, now: datetime, rows: Ints) -> dict[str, int]:
-        listed = self._market.listing(now).rows
-        return {listed[r].key: r for r in rows.tolist() if self._modes[listed[r].key] in _WITH_BARS}
-
-    def _widen(self, keys: Sequence[str], quotes: Quotes) -> None:
-        """Keep each day's range around every price that this client was told."""
-        for i, key in enumerate(keys):
-            if bar := self._day_bars.get(key):
-                last = float(quotes.last_price[i])
-                bar.high, bar.low, bar.close = max(bar.high, last), min(bar.low, last), last
-                bar.vol = int(quotes.volume_units[i])
+    def _placed(self, board: Board) -> _View:
+        """The view of what is followed on ``board``."""
+        if self._view is not None and self._view.board is board:
+            return self._view
+        self._forget_view()
+        row_of_key = board.listing.row_of_key
+        keys = sorted((key for key in self._modes if key in row_of_key), key=row_of_key.__getitem__)
+        self._view = _View(
+            board=board,
+            keys=keys,
+            rows=np.array([row_of_key[key] for key in keys], np.int64),
+            modes=np.array([_MODE_PLACES[self._modes[key]] for key in keys], np.int64),
+            told=np.array([self._told.get(key, 0) for key in keys], np.int64),
+        )
+        self._told = {}
+        return self._view
 
 
-def _draw(streams: Streams, quotes: Quotes, purpose: int) -> Floats:
-    return noise.uniform(streams ^ np.uint64(purpose), quotes.quoted_ms)
-
-
-def _parse(message: bytes) -> tuple[str, list[str], str]:
-    """Method, keys and mode of a request; an empty method if it is none."""
-    try:
-        request = json.loads(message)
-        data = request["data"]
-        keys = [key for key in data["instrumentKeys"] if isinstance(key, str)]
-        return str(request["method"]), keys, str(data.get("mode", frames.LTPC))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "", [], ""
+def _for_each(segments: Sequence[str], phase: Phase | None) -> tuple[tuple[str, Phase], ...]:
+    return () if phase is None else tuple((segment, phase) for segment in segments)

@@ -1,0 +1,241 @@
+"""What all clients are told, computed once: quotes per instant, bytes per row and mode.
+
+The hub steps from instant to instant. In a step it quotes every row that anyone follows, finds the
+ones with news and encodes these once for each mode in use; a client's frame is then a join of
+entries, and clients with equal subscriptions are handed the very same bytes. Who follows what and
+was told what is kept by each client's feed (``session``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from market.contract import Kind
+from simulator import entries, wire
+from simulator.closing_auction import ClosingAuction
+from simulator.exchange import Market
+from simulator.feed_options import FeedOptions
+from simulator.noise import Floats, Ints, Mask
+from simulator.quotes import Quotes, ladder
+from simulator.running_bars import RunningBars
+from simulator.timetable import epoch_ms
+from simulator.universe import Listing
+from simulator.wire import Entries, Keys
+
+_LIVE_FEED = 1
+_WITH_BARS = (wire.FULL, wire.DEEP)
+_NOTHING = np.empty(0, np.int64)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class _Plane:
+    """One mode: how many follow each key in it, and the newest entry of each row."""
+
+    followers: dict[str, int] = field(default_factory=dict)
+    told: dict[int, bytes] = field(default_factory=dict)
+    rows: Ints = field(default_factory=lambda: _NOTHING)
+
+
+class Board:
+    """What stands about each row of one listing; rows that nobody follows stay blank.
+
+    Attributes:
+        step: of each row's latest news.
+    """
+
+    def __init__(self, market: Market, listing: Listing) -> None:
+        count = len(listing.rows)
+        self.listing = listing
+        self.keys = Keys.of([row.key for row in listing.rows])
+        kinds = [row.contract.kind for row in listing.rows]
+        self.is_share = np.array([kind is Kind.EQUITY for kind in kinds], np.bool_)
+        self.is_followed = np.zeros(count, np.bool_)
+        self.has_bars = np.zeros(count, np.bool_)
+        self.entries: Entries = np.zeros(count, wire.ENTRY)
+        self.news: Floats = np.zeros((count, entries.NEWS_COLUMNS))
+        self.step: Ints = np.zeros(count, np.int64)
+        self.bars = RunningBars(market, self.entries)
+
+    def rows(self, keys: Iterable[str]) -> Ints:
+        """Rows of those ``keys`` that are listed, ascending."""
+        row_of_key = self.listing.row_of_key
+        return np.array(sorted(row_of_key[key] for key in keys if key in row_of_key), np.int64)
+
+    def follow(self, rows: Ints, with_bars: Ints) -> None:
+        """From now on keep ``rows``, and bars of some of them; who is new begins blank."""
+        is_followed, has_bars = np.zeros_like(self.is_followed), np.zeros_like(self.has_bars)
+        is_followed[rows], has_bars[with_bars] = True, True
+        new = is_followed & ~self.is_followed
+        self.entries[new] = np.zeros((), wire.ENTRY)
+        self.news[new] = 0.0
+        self.bars.start(np.flatnonzero(has_bars & ~(self.has_bars & ~new)))
+        self.is_followed, self.has_bars = is_followed, has_bars
+
+    def inherit(self, other: Board, keys: Collection[str]) -> dict[int, int]:
+        """Take over what ``other`` holds about ``keys``; returns its rows with ours."""
+        old, new = other.listing.row_of_key, self.listing.row_of_key
+        moved = {old[key]: new[key] for key in keys if key in old and key in new}
+        theirs, ours = (np.array(list(rows), np.int64) for rows in (moved.keys(), moved.values()))
+        for name in ("is_followed", "has_bars", "entries", "news", "step"):
+            getattr(self, name)[ours] = getattr(other, name)[theirs]
+        self.bars.inherit(other.bars, theirs, ours)
+        return moved
+
+
+class Hub:
+    """The shared side of all feeds of one market.
+
+    Attributes:
+        step: counts the instants that were computed.
+        at_ms: the instant of that step, epoch ms.
+    """
+
+    def __init__(self, market: Market, options: FeedOptions) -> None:
+        self._market = market
+        self._options = options
+        self._auction = ClosingAuction(market)
+        self._planes = {mode: _Plane() for mode in wire.MODES}
+        self._board: Board | None = None
+        self._is_placed = False
+        self._frames: dict[tuple[bytes, bytes], bytes] = {}
+        self.step = 0
+        self.at_ms = 0
+
+    def follow(self, mode: str, keys: Iterable[str]) -> None:
+        """One more follower of ``keys``, listed or not, in ``mode``."""
+        followers = self._planes[mode].followers
+        for key in keys:
+            followers[key] = followers.get(key, 0) + 1
+        self._is_placed = False
+
+    def unfollow(self, mode: str, keys: Iterable[str]) -> None:
+        """The opposite of ``follow``."""
+        followers = self._planes[mode].followers
+        for key in keys:
+            followers[key] -= 1
+            if not followers[key]:
+                del followers[key]
+        self._is_placed = False
+
+    def advance(self, now: datetime, seen: int) -> Board:
+        """Compute ``now``, unless a state that is young enough is news to this client.
+
+        Args:
+            seen: the step that the client was told last.
+        """
+        at_ms, listing = epoch_ms(now), self._market.listing(now)
+        board = self._board
+        if board is None or board.listing is not listing:
+            board = self._turn_to(listing)
+        elif at_ms == self.at_ms or (seen < self.step and self._is_young(at_ms)):
+            return board
+        self.at_ms, self.step = at_ms, self.step + 1
+        self._frames.clear()
+        self._place(board)
+        self._tell_news(board)
+        return board
+
+    def snapshot(self, board: Board, mode: str, keys: Iterable[str]) -> list[bytes]:
+        """Whole entries of those ``keys`` that are listed, as of the present step."""
+        self._place(board)
+        rows = board.rows(keys)
+        if not rows.size:
+            return []
+        quotes = self._market.quotes(self._instant, rows)
+        self._take(board, quotes)
+        return _encoded(board, mode, quotes, board.entries[rows])
+
+    def live(self, rows: Ints, modes: Ints) -> bytes:
+        """The frame of an update with the newest entry of each row.
+
+        Args:
+            rows: of the present board, each with its latest news after it was followed.
+            modes: each row's place in ``wire.MODES``.
+        """
+        asked = (rows.tobytes(), modes.tobytes())
+        if (frame := self._frames.get(asked)) is None:
+            told = [self._planes[mode].told for mode in wire.MODES]
+            pairs = zip(rows.tolist(), modes.tolist(), strict=True)
+            frame = wire.frame(_LIVE_FEED, self.at_ms, [told[mode][row] for row, mode in pairs])
+            self._frames[asked] = frame
+        return frame
+
+    @property
+    def _instant(self) -> datetime:
+        return _EPOCH + timedelta(milliseconds=self.at_ms)
+
+    def _is_young(self, at_ms: int) -> bool:
+        return 0 <= at_ms - self.at_ms <= self._options.shared_ms
+
+    def _turn_to(self, listing: Listing) -> Board:
+        """A new day's listing, whose rows are others: move over what is known."""
+        board = Board(self._market, listing)
+        if self._board is not None:
+            keys = {key for plane in self._planes.values() for key in plane.followers}
+            moved = board.inherit(self._board, keys)
+            for plane in self._planes.values():
+                kept = {moved[row]: told for row, told in plane.told.items() if row in moved}
+                plane.told = kept
+        self._board = board
+        self._is_placed = False
+        return board
+
+    def _place(self, board: Board) -> None:
+        """Find the rows of all that is followed."""
+        if self._is_placed:
+            return
+        for plane in self._planes.values():
+            plane.rows = board.rows(plane.followers)
+        with_bars = np.concatenate([self._planes[mode].rows for mode in _WITH_BARS])
+        board.follow(np.concatenate([plane.rows for plane in self._planes.values()]), with_bars)
+        self._is_placed = True
+
+    def _tell_news(self, board: Board) -> None:
+        """Quote all rows that are followed and encode those with news."""
+        rows = np.flatnonzero(board.is_followed)
+        if not rows.size:
+            return
+        quotes = self._market.quotes(self._instant, rows)
+        has_news = self._take(board, quotes)
+        for mode, plane in self._planes.items():
+            due = np.flatnonzero(has_news & np.isin(rows, plane.rows, assume_unique=True))
+            if due.size:
+                self._tell(board, mode, entries.chosen(quotes, due))
+
+    def _take(self, board: Board, quotes: Quotes) -> Mask:
+        """Put what the quotes say on the board; where it is news."""
+        rows = quotes.rows
+        board.bars.follow(rows[board.has_bars[rows]], self._instant)
+        fresh = entries.of(quotes, board.listing.is_index[rows])
+        is_share = board.is_share[rows]
+        self._auction.fill(fresh, quotes, board.listing, is_share, self._instant)
+        news = entries.news(quotes, fresh)
+        has_news: Mask = (news != board.news[rows]).any(axis=1)
+        board.bars.carry(rows, fresh, has_news)
+        board.entries[rows], board.news[rows] = fresh, news
+        board.step[rows[has_news]] = self.step
+        return has_news
+
+    def _tell(self, board: Board, mode: str, quotes: Quotes) -> None:
+        """Encode the updates of one mode."""
+        rows, told = quotes.rows, board.entries[quotes.rows]
+        if mode in _WITH_BARS:
+            told["content"] = entries.without_some_blocks(
+                told["content"],
+                board.listing.streams[rows],
+                quotes.quoted_ms,
+                self._options.left_out_share,
+            )
+        encoded = _encoded(board, mode, quotes, told)
+        self._planes[mode].told.update(zip(rows.tolist(), encoded, strict=True))
+
+
+def _encoded(board: Board, mode: str, quotes: Quotes, told: Entries) -> list[bytes]:
+    levels = wire.LEVELS[mode]
+    depth = ladder(quotes, levels) if levels else None
+    return wire.encode(mode, told, depth, board.keys, quotes.rows)

@@ -1,0 +1,88 @@
+"""The two bars that a full entry carries: the day so far and the last whole minute.
+
+They start from the market's own bars and follow what is told from then on, so that no told price
+lies outside of the day's range. Which rows are told, and when, is decided in ``hub``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+
+from simulator.exchange import Bars, Market
+from simulator.noise import Ints, Mask
+from simulator.timetable import Shown
+from simulator.wire import HAS_DAY, HAS_MINUTE, Entries
+
+_MINUTE_MS = 60_000
+_BOTH = HAS_DAY | HAS_MINUTE
+_PARTS = ("open", "high", "low", "close", "volume_units", "starts_ms")
+_COLUMNS = tuple(f"{bar}_{part}" for bar in ("day", "minute") for part in _PARTS)
+
+
+class RunningBars:
+    """Keeps the bars inside a listing's records, ``entries``; one row is one record.
+
+    A record has bars from ``start`` on. Without it its bars are not even computed.
+    """
+
+    def __init__(self, market: Market, entries: Entries) -> None:
+        self._market = market
+        self._entries = entries
+        self._opened_ms = np.zeros(entries.size, np.int64)
+        self._minute = np.zeros(entries.size, np.int64)
+
+    def start(self, rows: Ints) -> None:
+        """Let the next ``follow`` of ``rows`` begin anew."""
+        self._opened_ms[rows] = 0
+        self._minute[rows] = 0
+
+    def follow(self, rows: Ints, now: datetime) -> None:
+        """Begin the day of ``rows`` where it is a new one, and take over a minute that ended."""
+        shown = self._market.shown(now)
+        new_day = rows[self._opened_ms[rows] != shown.opened_ms]
+        if new_day.size:
+            self._fill("day", new_day, self._market.day_ranges(now, new_day))
+            self._entries["content"][new_day] |= HAS_DAY
+            self._opened_ms[new_day] = shown.opened_ms
+        new_minute = rows[self._minute[rows] != shown.at_ms // _MINUTE_MS]
+        if new_minute.size:
+            self._take_minute(new_minute, self._market.last_minutes(now, new_minute), shown)
+
+    def inherit(self, other: RunningBars, theirs: Ints, ours: Ints) -> None:
+        """Go on where the records ``theirs`` of another listing stand, as the records ``ours``."""
+        self._opened_ms[ours] = other._opened_ms[theirs]
+        self._minute[ours] = other._minute[theirs]
+
+    def carry(self, rows: Ints, fresh: Entries, has_news: Mask) -> None:
+        """Put the bars of ``rows`` into their next records, with what these tell."""
+        before = self._entries[rows]
+        for column in _COLUMNS:
+            fresh[column] = before[column]
+        fresh["content"] |= before["content"] & _BOTH
+        last = fresh["last_price"]
+        fresh["day_high"] = np.maximum(before["day_high"], last)
+        fresh["day_low"] = np.minimum(before["day_low"], last)
+        fresh["day_close"] = last
+        # The day's volume is that of the update before, as seen at the broker; a first record has
+        # none before it, and a new day begins below the old one's.
+        earlier = np.minimum(before["volume_units"], fresh["volume_units"])
+        lagging = np.where(before["last_price"] == 0, fresh["volume_units"], earlier)
+        fresh["day_volume_units"] = np.where(has_news, lagging, before["day_volume_units"])
+
+    def _take_minute(self, rows: Ints, minutes: Bars, shown: Shown) -> None:
+        self._minute[rows] = shown.at_ms // _MINUTE_MS
+        if minutes.starts_ms < shown.opened_ms:
+            self._entries["content"][rows] &= ~HAS_MINUTE
+            return
+        self._fill("minute", rows, minutes)
+        self._entries["content"][rows] |= HAS_MINUTE
+        # What happened between two updates belongs to the day as well.
+        highest, lowest = self._entries["day_high"], self._entries["day_low"]
+        highest[rows] = np.maximum(highest[rows], minutes.high)
+        lowest[rows] = np.minimum(lowest[rows], minutes.low)
+
+    def _fill(self, bar: str, rows: Ints, values: Bars) -> None:
+        for part in _PARTS:
+            self._entries[f"{bar}_{part}"][rows] = getattr(values, part)
