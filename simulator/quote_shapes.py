@@ -1,9 +1,9 @@
 """Quotes as JSON: a market at an instant in, the broker's shapes out, under colon names.
 
 Choices where the broker's way is not known: circuit limits stand a tenth from the previous close of
-shares and futures, and a tenth of the underlying away from that of options; the
-year's range is that of the day and of the close before it, as nobody else remembers the year. What
-the auctions tell stands in ``auction``.
+shares and futures, and a tenth of the underlying away from that of options; the year's range is
+that of the day and of the close before it, as nobody remembers the year. What an auction tells
+stands in ``closing_auction``.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from market.contract import Kind
 from market.rules import IST
-from simulator.auction import indicative
+from simulator.closing_auction import ClosingAuction
 from simulator.exchange import Bars, Market
 from simulator.noise import Floats, Ints, Mask
 from simulator.quote_bars import bars
 from simulator.quotes import TICK, Quotes, ladder, round_to_tick
 from simulator.records import Json
 from simulator.universe import Listing
+from simulator.wire import ENTRY
 
 _Columns = dict[str, Floats | Ints | Mask | list[str]]
 
@@ -150,14 +152,20 @@ def _past(quotes: Quotes, day: Bars) -> _Columns:
 
 
 def _auction(asked: Asked, quotes: Quotes) -> _Columns:
-    found = indicative(asked.market.rules, asked.now, asked.listing, quotes)
+    """What the feed tells of the auction as well; zeros outside of it, but for who takes part."""
+    listing = asked.listing
+    kinds = [listing.rows[row].contract.kind for row in asked.rows]
+    is_share = np.array([kind is Kind.EQUITY for kind in kinds], np.bool_)
+    told = np.zeros(asked.rows.size, ENTRY)
+    ClosingAuction(asked.market).fill(told, quotes, listing, is_share, asked.now)
+    has_auction = asked.market.rules.cash_hours(listing.day).auction_until is not None
     return {
-        "indicative_equilibrium_price": found.equilibrium_price,
-        "reference_price": found.reference_price,
-        "indicative_equilibrium_quantity": found.equilibrium_quantity_units,
-        "indicative_imbalance_quantity_total": found.imbalance_units,
-        "indicative_imbalance_quantity_market": found.market_imbalance_units,
-        "cas_eligible": found.is_eligible,
+        "indicative_equilibrium_price": told["indicative_price"],
+        "reference_price": told["reference_price"],
+        "indicative_equilibrium_quantity": told["indicative_quantity_units"].astype(np.int64),
+        "indicative_imbalance_quantity_total": told["imbalance_units"].astype(np.int64),
+        "indicative_imbalance_quantity_market": told["market_imbalance_units"].astype(np.int64),
+        "cas_eligible": is_share & has_auction,
     }
 
 
