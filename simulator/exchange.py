@@ -1,7 +1,7 @@
 """The market itself: every price, quantity and truth as a pure function of seed and instant.
 
 Any instant may be asked for in any order; what is remembered between calls is only what would be
-computed again alike. Nothing here knows the broker's protocol (``payloads``, ``frames``).
+computed again alike. Nothing here knows the broker's protocol (``records``, ``frames``).
 """
 
 from __future__ import annotations

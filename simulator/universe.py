@@ -1,7 +1,7 @@
 """What the simulated exchange lists on a day, as records and arrays: names, keys, lots.
 
 Which series and which strikes there are stands in ``series``. Prices do not belong here, nor the
-shapes in which the broker serves a listing (``payloads``).
+shapes in which the broker serves a listing (``records``).
 """
 
 from __future__ import annotations
