@@ -16,6 +16,8 @@ from aiohttp import web
 from simulator.access import Gate
 from simulator.connection import CLOSE_SECONDS, Beat, Connection, SocketRules, Surroundings
 from simulator.control import Control
+from simulator.guard import Guard, account_of
+from simulator.guard import Guard, account_of
 from simulator.refusals import refuse
 from simulator.source import Source
 from simulator.tokens import Account
@@ -36,12 +38,14 @@ class SocketServer:
         rules: SocketRules,
     ) -> None:
         self._gate = gate
+        self._guard = Guard(gate)
         self._surroundings = Surroundings(source, clock, control, rules)
         self._beat = Beat(clock, rules.frame_seconds, control)
 
     def routes(self) -> list[web.RouteDef]:
         """The direct address, which redirects, and the one-time address."""
-        return [web.get(DIRECT_PATH, self._redirect), web.get(FEED_PATH, self._feed)]
+        direct = self._guard.bearer(self._redirect)
+        return [web.get(DIRECT_PATH, direct), web.get(FEED_PATH, self._feed)]
 
     @contextlib.asynccontextmanager
     async def beating(self, _app: web.Application) -> AsyncIterator[None]:
@@ -60,9 +64,7 @@ class SocketServer:
         return f"{scheme}://{request.host}{FEED_PATH}?{query}"
 
     async def _redirect(self, request: web.Request) -> web.StreamResponse:
-        account = self._gate.account(request.headers)
-        if account is None:
-            raise _refused(401)
+        account = account_of(request)
         self._strike(account, is_one_time=False)
         where = self.one_time_address(request, account)
         return web.Response(status=302, headers={"Location": where})

@@ -127,6 +127,35 @@ def test_claims_that_are_not_the_brokers_have_no_holder(
     assert account is None or is_whole
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": 1e300},
+        {"exp": float("inf")},
+        {"exp": float("nan")},
+        {"exp": "soon"},
+        {"exp": None},
+        {"sub": ""},
+        {"sub": 5},
+        {"sub": None},
+        {"jti": 5},
+        {"jti": None},
+    ],
+)
+def test_whole_claims_but_for_one(claims: dict[str, Any]) -> None:
+    """Signed as it should be, with one claim that says nothing usable."""
+    right = {"sub": USER, "jti": "1", "exp": int((_NOW + timedelta(days=1)).timestamp())}
+    key = tokens._KEYS[TokenKind.LOGIN]
+    assert holder(jwt.encode(right, key, algorithm="HS256"), _NOW) is not None
+    assert holder(jwt.encode(right | claims, key, algorithm="HS256"), _NOW) is None
+
+
+def test_endless_nesting_under_the_right_key_has_no_holder() -> None:
+    """Nor is a signed body that no parser gets to the bottom of."""
+    signed = jwt.PyJWS().encode(b"[" * 5_000, tokens._KEYS[TokenKind.LOGIN], algorithm="HS256")
+    assert holder(signed, _NOW) is None
+
+
 def test_a_forged_token_has_no_holder() -> None:
     """The right claims under another key are refused."""
     claims = {"sub": USER, "jti": "1", "exp": int((_NOW + timedelta(days=1)).timestamp())}
