@@ -7,9 +7,9 @@ IST; until then those of the day before are served. What a record looks like sta
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
@@ -17,10 +17,11 @@ from aiohttp import web
 
 from market.rules import IST
 from simulator.exchange import Market
-from simulator.records import master_record, dummy_records
+from simulator.records import Json, dummy_records, master_record
 
 _PATH = "/market-quote/instruments/exchange/{file}.json.gz"
 _COMES_OUT = time(6, 0)
+_GZIP = 31  # zlib's number for a gzip file with the largest window
 # What each file holds: an exchange's instruments, all of them for "*", nothing that is simulated.
 _FILES: Mapping[str, str | None] = {
     "complete": "*",
@@ -76,9 +77,18 @@ def file_day(now: datetime) -> date:
 
 def master(market: Market, day: date, exchange: str | None) -> bytes:
     """A day's file, gzipped JSON: of one exchange, of all of them for ``*``, empty for None."""
-    if exchange is None:
-        return gzip.compress(b"[]", mtime=0)
+    packer = zlib.compressobj(6, wbits=_GZIP)
+    records = () if exchange is None else _records(market, day, exchange)
+    packed = [packer.compress(b"[")]
+    # Record by record: the whole list at once would hold the interpreter, and with it the loop.
+    for place, record in enumerate(records):
+        packed.append(packer.compress((", " * (place > 0) + json.dumps(record)).encode()))
+    return b"".join((*packed, packer.compress(b"]"), packer.flush()))
+
+
+def _records(market: Market, day: date, exchange: str) -> Iterator[Json]:
     has_auction = market.rules.cash_hours(day).auction_until is not None
-    listed = [master_record(row, has_auction=has_auction) for row in market.listing_of(day).rows]
-    records = [r for r in listed + dummy_records() if exchange in ("*", r["exchange"])]
-    return gzip.compress(json.dumps(records).encode(), compresslevel=6, mtime=0)
+    for row in market.listing_of(day).rows:
+        if exchange in ("*", row.symbol.underlying.exchange):
+            yield master_record(row, has_auction=has_auction)
+    yield from (record for record in dummy_records() if exchange in ("*", record["exchange"]))
