@@ -61,6 +61,7 @@ _SHUT_ALL_DAY = frozenset(
     ]
 )
 
+_EARLIEST = tables.SESSION_HOURS[0].valid_from
 _NEW_YORK = ZoneInfo("America/New_York")
 _CASH_CLOSE = time(15, 30)
 _CURRENCY_CLOSE = time(17, 0)
@@ -83,10 +84,12 @@ def is_always_open(rules: Rules, day: date) -> bool:
 
 
 def hours(rules: Rules, exchange: str, day: date) -> Hours | None:
-    """When one of ``EXCHANGES`` trades on ``day``; None if not at all.
+    """When one of ``EXCHANGES`` trades on ``day``; None if not at all, or before any rule.
 
     Shares that are not in the closing auction trade on until 15:30, and so does their exchange.
     """
+    if day < _EARLIEST:
+        return None
     sessions = rules.sessions(day)
     if is_always_open(rules, day) or (sessions and exchange in DERIVATIVES):
         return Hours(sessions[0].opens_at, sessions[-1].closes_at)

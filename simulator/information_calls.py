@@ -17,8 +17,10 @@ from aiohttp import web
 
 from market.rules import IST
 from simulator.calls import Handler, read_day, required, underlying, worked_out
+from simulator.candle_calls import first_served
 from simulator.exchange import Market
 from simulator.guard import Guard
+from simulator.hours import hours
 from simulator.noise import Floats, Ints
 from simulator.option_calls import EXPIRY_WORDS, expiry_of
 from simulator.records import Json
@@ -166,9 +168,11 @@ class InformationCalls:
         )
 
     def _end_of(self, day: date, now: datetime) -> datetime | None:
-        """The last moment of a trading day that has been; None if there is none."""
-        begun = [s for s in self._market.rules.sessions(day) if s.opens_at <= now]
-        return min(begun[-1].closes_at - timedelta(milliseconds=1), now) if begun else None
+        """The last moment of a trading day that has been; None if there is none to be had."""
+        traded = hours(self._market.rules, "NFO", day)
+        if traded is None or traded.opens_at > now or first_served(self._market, day, day) != day:
+            return None
+        return min(traded.closes_at - timedelta(milliseconds=1), now)
 
     def _days_before(self, day: date, count: int) -> date:
         for _ in range(count):

@@ -85,6 +85,15 @@ def test_an_exchange_that_never_closes_has_whole_days(day: date) -> None:
         assert found.opens_at == datetime(day.year, day.month, day.day, tzinfo=IST)
 
 
+@pytest.mark.parametrize("session", ["nse", "always"])
+@pytest.mark.parametrize("day", [date.min, date(2010, 1, 3)])
+def test_nothing_is_open_before_the_rules_begin(session: str, day: date) -> None:
+    """Any date may be asked for; the last one has hours like any other."""
+    rules = rules_for(session)
+    assert [hours(rules, exchange, day) for exchange in EXCHANGES] == [None] * len(EXCHANGES)
+    assert hours(rules, "NFO", date.max) is not None
+
+
 def test_an_exchange_that_is_not_there_is_never_open() -> None:
     """No hours, not those of a neighbour."""
     assert hours(_NSE, "NYSE", date(2026, 11, 25)) is None

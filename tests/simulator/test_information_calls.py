@@ -136,13 +136,20 @@ def test_ratio_and_pain_through_the_day(exchange: SimulatedExchange) -> None:
 
 @pytest.mark.parametrize(
     "more",
-    [{"date": "2026-11-24"}, {"date": "2026-11-26"}, {"expiry": "2026-12-02"}],
+    [
+        {"date": "2026-11-24"},
+        {"date": "2026-11-26"},
+        {"date": "0001-01-01"},
+        {"date": "2009-06-01"},
+        {"date": "9999-12-31"},
+        {"expiry": "2026-12-02"},
+    ],
 )
 @pytest.mark.parametrize("path", _STEPS)
 def test_what_is_not_there_is_null(
     exchange: SimulatedExchange, path: str, more: dict[str, str]
 ) -> None:
-    """A holiday, a day to come, an expiry that is not listed."""
+    """A holiday, a day to come or out of reach, an expiry that is not listed."""
     assert _data(exchange, path, **more) is None
 
 
