@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from contextlib import suppress
 from datetime import UTC, date, datetime
+from urllib.parse import urlencode
 
 import pytest
 from aiohttp import web
@@ -90,6 +92,19 @@ def test_lists_of_keys_that_are_refused(query: str, code: str) -> None:
     with pytest.raises(web.HTTPError) as caught:
         instrument_keys(_request(query), _RULES)
     assert _code(caught) == code
+
+
+@given(st.text(max_size=60))
+def test_any_bytes_are_read_or_refused(text: str) -> None:
+    """What comes from outside is a good key, a date, or a refusal; never an error of ours."""
+    request = _request(urlencode({"instrument_key": text}))
+    with suppress(web.HTTPBadRequest):
+        keys = instrument_keys(request, _RULES)
+        assert ",".join(keys) == text or len(set(text.split(","))) < len(text.split(","))
+    with suppress(web.HTTPBadRequest):
+        underlying(_MARKET, text)
+    with suppress(web.HTTPBadRequest):
+        assert day(text).isoformat() == text
 
 
 def test_rows_of_keys() -> None:
