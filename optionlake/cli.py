@@ -10,10 +10,9 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from enum import StrEnum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, Literal, ParamSpec
 
 import polars as pl
 import typer
@@ -24,14 +23,6 @@ from optionlake import logs
 from optionlake.settings import Settings, load
 
 P = ParamSpec("P")
-
-
-class Calendar(StrEnum):
-    """The simulated exchange's hours."""
-
-    always = "always"
-    nse = "nse"
-
 
 app = typer.Typer(
     name="optionlake",
@@ -46,6 +37,20 @@ app = typer.Typer(
 )
 console = Console()
 errors = Console(stderr=True)
+
+_PANELS = {
+    "server": "Server",
+    "market": "Market",
+    "time": "The exchange's time",
+    "account": "Account and limits",
+    "faults": "Faults",
+    "recording": "Recordings",
+}
+
+
+def _option(panel: str, *flags: str, help: str, metavar: str | None = None) -> Any:
+    """An option of ``simulate``, under its panel of the help."""
+    return typer.Option(*flags, help=help, metavar=metavar, rich_help_panel=_PANELS[panel])
 
 
 def _ends_clearly(command: Callable[P, None]) -> Callable[P, None]:
@@ -81,19 +86,109 @@ def up() -> None:
 @app.command()
 @_ends_clearly
 def simulate(
-    port: Annotated[int | None, typer.Option(help="port for REST and WebSocket")] = None,
-    seed: Annotated[int | None, typer.Option(help="seed of the market")] = None,
+    *,
+    port: Annotated[
+        int | None, _option("server", help="for REST and sockets; OPTIONLAKE_SIMULATOR_PORT")
+    ] = None,
+    proxy_port: Annotated[
+        int | None,
+        _option("server", help="also answer for the broker's own https and wss addresses here"),
+    ] = None,
+    seed: Annotated[int | None, _option("market", help="equal seeds, equal markets")] = None,
+    symbols: Annotated[
+        str | None, _option("market", help='underlyings, comma-separated, or "all"')
+    ] = None,
     session: Annotated[
-        Calendar | None, typer.Option(help="never close, or keep the exchange's hours")
+        Literal["always", "nse"] | None,
+        _option("market", help="never close, or keep the exchange's hours"),
+    ] = None,
+    start: Annotated[
+        str | None,
+        _option("time", help='begin at "2026-11-25 09:15" (IST) or an ISO instant; default now'),
+    ] = None,
+    speed: Annotated[
+        float | None,
+        _option("time", help="exchange seconds per second; 0 stands still until moved"),
+    ] = None,
+    plan: Annotated[
+        Literal["plus", "normal"],
+        _option("account", help="what tokens entitle to: sockets, depth, expired contracts"),
+    ] = "plus",
+    has_limits: Annotated[
+        bool, _option("account", "--limits/--no-limits", help="the REST rate limits")
+    ] = True,
+    key_limits: Annotated[
+        Literal["socket", "user", "off"],
+        _option("account", help="whom limits of subscribed keys count for"),
+    ] = "socket",
+    fault: Annotated[
+        list[str] | None,
+        _option("faults", help="e.g. close:code=1011,at=10:15:00 (repeatable)", metavar="NAME:…"),
+    ] = None,
+    scenario: Annotated[
+        Path | None, _option("faults", help="YAML file of faults; see docs/simulator.md")
+    ] = None,
+    has_list: Annotated[
+        bool, _option("faults", "--list-faults", help="print every fault and end")
+    ] = False,
+    replay: Annotated[
+        Path | None, _option("recording", help="serve this recording instead of a market")
     ] = None,
 ) -> None:
-    """Serve the simulated exchange alone: REST and WebSocket on one port."""
-    from optionlake import compose, serve
+    """Serve the simulated exchange alone: REST and WebSocket on one port.
 
-    chosen = {"simulator_port": port, "seed": seed, "session": session and session.value}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    settings = _started(load()).model_copy(update=given)
-    serve.simulator(compose.simulator_config(settings), console.print)
+    The broker's protocol for any client, its official SDK included. The manual is
+    docs/simulator.md.
+    """
+    from optionlake import serve, simulation
+
+    if has_list:
+        _show_faults(simulation.fault_rows())
+        return
+    typed = simulation.Typed(
+        port=port,
+        proxy_port=proxy_port,
+        seed=seed,
+        session=session,
+        symbols=symbols,
+        start=start,
+        speed=speed,
+        is_plus=plan == "plus",
+        has_limits=has_limits,
+        key_limits=key_limits,
+        faults=fault or (),
+        scenario=scenario,
+        replay=replay,
+    )
+    serve.simulator(_started(load()), typed, _say)
+
+
+@app.command()
+@_ends_clearly
+def record(
+    folder: Annotated[Path, typer.Argument(help="a new folder for the recording")],
+    *,
+    keys: Annotated[
+        list[str],
+        typer.Option(help="instrument keys, comma-separated; @FILE has one a line (repeatable)"),
+    ],
+    mode: Annotated[str, typer.Option(help="ltpc, option_greeks, full or full_d30")] = "full",
+    minutes: Annotated[
+        float | None, typer.Option(help="for how long; default until Ctrl-C")
+    ] = None,
+    simulator: Annotated[
+        str | None,
+        typer.Option(help="address of a simulated exchange, instead of the broker", metavar="URL"),
+    ] = None,
+) -> None:
+    """Record a feed as it comes. Serve it again with simulate --replay.
+
+    Needs UPSTOX_ACCESS_TOKEN, except for a simulated exchange.
+    """
+    from optionlake import recording
+
+    wanted = recording.Wanted(folder, tuple(keys), mode, minutes, simulator)
+    recording.record(_started(load()), wanted, console)
 
 
 @app.command()
@@ -190,6 +285,18 @@ def _inspected(settings: Settings) -> Settings:
 
 def _with_home(settings: Settings, home: Path) -> Settings:
     return settings.model_copy(update={"home": home})
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_faults(rows: list[tuple[str, str, str, str]]) -> None:
+    for name, place, meaning, arguments in rows:
+        console.print(f"[bold]{name}[/bold] [dim]({place})[/dim]", highlight=False)
+        for line in (meaning, *arguments.split("; ")):
+            if line:
+                _say(f"    {line}")
 
 
 def _show(frame: pl.DataFrame, output: str, rows: int) -> None:

@@ -1,6 +1,7 @@
 """Running one program in this process: what the commands simulate, stream and dashboard do.
 
-Starting them together, as processes, stands in ``launch``.
+What ``simulate`` takes is read in ``simulation``, ``record`` stands in ``recording``. Starting them
+together, as processes, stands in ``launch``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable
-from datetime import timedelta
 
 from rich.progress import track
 
@@ -20,30 +20,31 @@ from market.errors import ConfigurationError
 from market.rules import rules_for
 from optionlake import compose
 from optionlake.settings import Settings
-from simulator.server import SimulatorConfig, serve
-from simulator.tokens import mint
+from optionlake.simulation import Typed, prepared, welcome
+from simulator.server import serve
 from storage.provision import cache_folder, provision
 from streaming import pipeline
 from transforms import warming
 
 Report = Callable[[str], None]
-TOKEN_LIFETIME = timedelta(days=1)
 
 
-def simulator(config: SimulatorConfig, report: Report) -> None:
+def simulator(settings: Settings, typed: Typed, report: Report) -> None:
     """Serve the simulated exchange until a signal.
 
     Raises:
-        ConfigurationError: for a symbol that the exchange does not list, or a port that is taken.
+        ConfigurationError: for what was typed, a symbol that the exchange does not list, or a port
+            that is taken.
     """
+    run = prepared(settings, typed)
+    config = run.config
 
     async def until_stopped() -> None:
-        async with serve(config, compose.now) as running:
-            report(f"simulated exchange on {running.url}")
-            report(f"session {config.session}, seed {config.seed}")
-            if sys.stdout.isatty():
-                report(f"a token for it:\n{mint(compose.now(), TOKEN_LIFETIME)}")
-            await _signalled().wait()
+        async with serve(config, run.clock) as running:
+            run.begin()
+            for line in welcome(run, running, has_token=sys.stdout.isatty()):
+                report(line)
+            await signalled().wait()
 
     try:
         asyncio.run(until_stopped())
@@ -68,7 +69,7 @@ async def stream(settings: Settings) -> None:
         tokens,
         rules_for(settings.session),
         compose.now,
-        _signalled(),
+        signalled(),
     )
 
 
@@ -93,7 +94,7 @@ def prepare(settings: Settings, report: Report) -> None:
         provision(cache_folder() / "timescaledb", report)
 
 
-def _signalled() -> asyncio.Event:
+def signalled() -> asyncio.Event:
     """An event that SIGINT or SIGTERM sets; call it inside a running loop."""
     event = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -8,19 +8,19 @@ client asks for: what was not recorded cannot be told. Where frames come from st
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Sequence
 from datetime import datetime
 
 from brokers.upstox.generated import MarketDataFeedV3_pb2 as wire
+from simulator import feed_requests
 from simulator.recording import Recording
 from simulator.source import Feed
 from simulator.timetable import epoch_ms
 from simulator.tokens import Account
+from simulator.wire import MODES
 
 # Most recorded bytes that one update passes on, so that a fast clock does not block the loop.
 _MOST_BYTES = 8_000_000
-_MODES = frozenset({"ltpc", "option_greeks", "full", "full_d30"})
 
 
 class RecordedSource:
@@ -57,15 +57,15 @@ class RecordedFeed:
 
     def request(self, message: bytes, now: datetime) -> Sequence[bytes]:
         """Take a request; a snapshot of the keys asked for, as far as they were recorded."""
-        method, keys, mode = _parsed(message)
-        if method == "unsub":
-            self.drop(keys)
-        if method not in ("sub", "change_mode") or mode not in _MODES:
+        asked = feed_requests.parse(message)
+        if asked.method == "unsub":
+            self.drop(asked.keys)
+        if asked.method not in ("sub", "change_mode") or asked.mode not in MODES:
             return []
         # What the client follows already comes first, so that no key is told twice of one frame.
         earlier = self._frames(now, most_bytes=None)
-        self._keys.update(keys)
-        snapshot = self._snapshot(keys)
+        self._keys.update(asked.keys)
+        snapshot = self._snapshot(asked.keys)
         return [*earlier, snapshot] if snapshot else earlier
 
     def update(self, now: datetime) -> Sequence[bytes]:
@@ -109,14 +109,3 @@ class RecordedFeed:
         at_ms = self._recording.current_ms(self._told)
         frame = wire.FeedResponse(type=wire.initial_feed, currentTs=at_ms, feeds=told)
         return frame.SerializeToString()
-
-
-def _parsed(message: bytes) -> tuple[str, list[str], str]:
-    """Method, keys and mode of a request; an empty method if it is none."""
-    try:
-        request = json.loads(message)
-        data = request["data"]
-        keys = [key for key in data["instrumentKeys"] if isinstance(key, str)]
-        return str(request["method"]), keys, str(data.get("mode", "ltpc"))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "", [], ""

@@ -23,9 +23,9 @@ import structlog
 
 from market.errors import AuthenticationError, BrokerUnavailable, ConfigurationError
 from simulator.recording import ABOUT, JOURNAL, MASTER, About
+from simulator.wire import MODES
 from storage.journal import JournalWriter
 
-MODES = ("ltpc", "option_greeks", "full", "full_d30")
 _AUTHORIZE_PATH = "/v3/feed/market-data-feed/authorize"
 _MASTER_PATH = "/market-quote/instruments/exchange/complete.json.gz"
 # Plain answers, as the master is kept as it comes; an agent of its own, as the edge refuses none.
@@ -57,7 +57,7 @@ class Wish:
 
     Attributes:
         keys: the broker's instrument keys.
-        mode: one of ``MODES``.
+        mode: one of ``wire.MODES``.
         seconds: for how long; None until told to stop.
     """
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from optionlake.cli import app
 from optionlake.settings import Settings
+from optionlake.simulation import fault_rows
+from simulator.catalogue import CATALOGUE
+from simulator.server import SimulatorConfig
 from storage.lake import Lake
 from transforms.columns import WHO
 from transforms.schemas import (
@@ -54,6 +58,43 @@ def test_commands_are_in_the_readme() -> None:
     for command in app.registered_commands:
         name = command.name or (command.callback.__name__ if command.callback else "")
         assert f"optionlake {name}" in _text("README.md"), name
+
+
+def test_faults_are_those_of_the_catalogue() -> None:
+    """The manual's table has each fault once, in order, with its settings and their defaults."""
+    listed = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \| (.+) \| (.+) \|$", _manual("Faults"), re.M)
+    assert listed == [
+        (name, place, CATALOGUE[name].shares, meaning, settings or "–")
+        for name, place, meaning, settings in fault_rows()
+    ]
+
+
+def test_switches_for_the_unknown_exist() -> None:
+    """Each named field is there, with the default that the manual says."""
+    rows = re.findall(r"^\| .+ \| `([\w.]+)` \| `(.+)` \|$", _manual("What nobody knows"), re.M)
+    assert rows
+    for path, default in rows:
+        assert str(reduce(getattr, path.split("."), SimulatorConfig())) == default, path
+
+
+def test_flags_in_the_manual_exist() -> None:
+    """Of the simulator's commands; and every flag of theirs is mentioned."""
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    flags = {
+        flag
+        for name in ("simulate", "record")
+        for parameter in commands[name].params
+        for flag in [*parameter.opts, *parameter.secondary_opts]
+        if flag.startswith("--")
+    }
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", _text("docs/simulator.md")))
+    assert named - {"--help"} <= flags
+    assert flags - named <= {"--limits"}
+
+
+def _manual(section: str) -> str:
+    """One section of the simulator's manual."""
+    return _text("docs/simulator.md").split(f"\n## {section}\n")[1].split("\n## ")[0]
 
 
 @pytest.mark.parametrize("table", LAKE_TABLES, ids=lambda t: t.name)
