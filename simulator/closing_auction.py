@@ -6,6 +6,7 @@ auction is the rules' business, and which step it is in is that of ``phases``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from market.rules import IST, at_ist
 from simulator import noise
 from simulator.exchange import Market
-from simulator.noise import Floats, Ints, Mask, Streams
+from simulator.noise import Floats, Ints, Streams
 from simulator.quotes import Quotes, round_to_tick
 from simulator.timetable import epoch_ms
 from simulator.universe import Listing
@@ -26,36 +27,56 @@ _LARGEST_IMBALANCE = 0.3  # of the indicative quantity, to either side
 _QUANTITY_DRAW, _IMBALANCE_DRAW, _MARKET_DRAW = (np.uint64(n) for n in (32, 33, 34))
 
 
+@dataclass(frozen=True, slots=True)
+class Indications:
+    """What the auction tells of some shares at one instant; ₹, units, imbalances signed.
+
+    Attributes:
+        market_imbalance_units: the part of market orders.
+    """
+
+    indicative_price: Floats
+    reference_price: Floats
+    indicative_quantity_units: Ints
+    imbalance_units: Ints
+    market_imbalance_units: Ints
+
+    def news(self) -> Floats:
+        """What makes an update when it changes; shape (n, 2)."""
+        return np.column_stack((self.indicative_price, self.indicative_quantity_units))
+
+    def fill(self, entries: Entries, rows: Ints) -> None:
+        """Put them into the records at ``rows``."""
+        for f in fields(self):
+            entries[f.name][rows] = getattr(self, f.name)
+        entries["is_auction_eligible"][rows] = 1
+        entries["content"][rows] |= HAS_AUCTION
+
+
 class ClosingAuction:
-    """Adds the auction to the records of shares; remembers only what it would compute again."""
+    """The auction of a market's shares; remembers only what it would compute again."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
         self._references: dict[str, float] = {}
         self._continuous_until: datetime | None = None
 
-    def fill(
-        self, entries: Entries, quotes: Quotes, listing: Listing, is_share: Mask, now: datetime
-    ) -> None:
-        """Fill the records of shares (``is_share`` of each record) while the auction is on."""
-        chosen = np.flatnonzero(is_share)
-        if not chosen.size or self._market.rules.underlying_phase(now) != "auction":
-            return
-        rows = quotes.rows[chosen]
-        streams, second = listing.streams[rows], np.array([epoch_ms(now) // _TOLD_EVERY_MS])
-        crossing = _crossing_units(streams, second, quotes.volume_units[chosen])
+    def is_on(self, now: datetime) -> bool:
+        """Whether shares are in auction."""
+        return self._market.rules.underlying_phase(now) == "auction"
+
+    def told(self, quotes: Quotes, listing: Listing, now: datetime) -> Indications:
+        """What it tells of shares while it is on."""
+        streams, second = listing.streams[quotes.rows], np.array([epoch_ms(now) // _TOLD_EVERY_MS])
+        crossing = _crossing_units(streams, second, quotes.volume_units)
         imbalance, market_imbalance = _imbalances(streams, second, crossing)
-        told = {
-            "indicative_price": round_to_tick(quotes.model.price[chosen]),
-            "reference_price": self._reference_prices(listing, rows, now),
-            "indicative_quantity_units": crossing,
-            "imbalance_units": imbalance,
-            "market_imbalance_units": market_imbalance,
-            "is_auction_eligible": np.ones(chosen.size),
-        }
-        for name, values in told.items():
-            entries[name][chosen] = values
-        entries["content"][chosen] |= HAS_AUCTION
+        return Indications(
+            indicative_price=round_to_tick(quotes.model.price),
+            reference_price=self._reference_prices(listing, quotes.rows, now),
+            indicative_quantity_units=crossing,
+            imbalance_units=imbalance,
+            market_imbalance_units=market_imbalance,
+        )
 
     def _reference_prices(self, listing: Listing, rows: Ints, now: datetime) -> Floats:
         """The average price of the last quarter of an hour of trading, ₹, weighted by volume."""

@@ -30,40 +30,45 @@ _GREEKS = (
 )
 _DEPTH_DRAW, _GREEKS_DRAW = np.uint64(8), np.uint64(9)
 
-NEWS_COLUMNS = 12
+_NEWS = (
+    *("bid_price", "ask_price", "bid_quantity_units", "ask_quantity_units"),
+    *("total_bid_quantity_units", "total_ask_quantity_units"),
+    *("last_price", "last_traded_ms", "volume_units", "open_interest_units"),
+)
+NEWS_COLUMNS = len(_NEWS) + 2  # the last two are the closing auction's
 
 
-def of(quotes: Quotes, is_index: Mask) -> Entries:
-    """One record for each quote, with all blocks that need no more than the quote."""
-    entries = np.zeros(quotes.rows.size, wire.ENTRY)
-    entries["content"] = wire.WHOLE | np.where(is_index, wire.IS_INDEX, 0)
+def take(table: Entries, rows: Ints) -> Entries:
+    """Copies of some records; as words, since numpy copies records field by field."""
+    return _words(table)[rows].view(wire.ENTRY).reshape(rows.size)
+
+
+def put(table: Entries, rows: Ints, entries: Entries) -> None:
+    """Write records into a table."""
+    _words(table)[rows] = _words(entries)
+
+
+def fill(entries: Entries, quotes: Quotes, is_index: Mask) -> None:
+    """Put ``quotes`` into their records: all but bars, which stay, and the closing auction."""
+    bars = entries["content"] & (wire.HAS_DAY | wire.HAS_MINUTE)
+    entries["content"] = bars | wire.WHOLE | np.where(is_index, wire.IS_INDEX, 0)
     for name in _AS_QUOTED:
         entries[name] = getattr(quotes, name)
     # An index is published with whole seconds.
     whole_seconds = quotes.last_traded_ms // 1000 * 1000
     entries["last_traded_ms"] = np.where(is_index, whole_seconds, quotes.last_traded_ms)
     _fill_greeks(entries, quotes)
-    return entries
 
 
-def news(quotes: Quotes, entries: Entries) -> Floats:
-    """What makes an update when it differs from what was told last; shape (n, NEWS_COLUMNS)."""
-    return np.column_stack(
-        (
-            quotes.bid_price,
-            quotes.ask_price,
-            quotes.bid_quantity_units,
-            quotes.ask_quantity_units,
-            quotes.total_bid_quantity_units,
-            quotes.total_ask_quantity_units,
-            quotes.last_price,
-            quotes.last_traded_ms,
-            quotes.volume_units,
-            quotes.open_interest_units,
-            entries["indicative_price"],
-            entries["indicative_quantity_units"],
-        )
-    ).astype(np.float64, copy=False)
+def news(quotes: Quotes) -> Floats:
+    """What makes an update when it differs from what was told last.
+
+    Shape (n, NEWS_COLUMNS), the columns of the closing auction 0.
+    """
+    columns = np.zeros((quotes.rows.size, NEWS_COLUMNS))
+    for place, name in enumerate(_NEWS):
+        columns[:, place] = getattr(quotes, name)
+    return columns
 
 
 def without_some_blocks(
@@ -84,6 +89,11 @@ def chosen(quotes: Quotes, places: Ints) -> Quotes:
     of_model = {f.name: getattr(model, f.name)[places] for f in fields(model)}
     picked = {name: column[places] for name, column in columns.items()}
     return Quotes(model=type(model)(**of_model), **picked)
+
+
+def _words(entries: Entries) -> Ints:
+    """The same memory; every field of a record is one word of 8 bytes."""
+    return entries.view(np.int64).reshape(entries.size, wire.ENTRY.itemsize // 8)
 
 
 def _fill_greeks(entries: Entries, quotes: Quotes) -> None:

@@ -21,24 +21,23 @@ from simulator.exchange import Market
 from simulator.feed_options import FeedOptions
 from simulator.noise import Floats, Ints, Mask
 from simulator.quotes import Quotes, ladder
-from simulator.running_bars import RunningBars
+from simulator.running_bars import RunningBars, widen
 from simulator.timetable import epoch_ms
 from simulator.universe import Listing
 from simulator.wire import Entries, Keys
 
 _LIVE_FEED = 1
 _WITH_BARS = (wire.FULL, wire.DEEP)
-_NOTHING = np.empty(0, np.int64)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
 class _Plane:
-    """One mode: how many follow each key in it, and the newest entry of each row."""
+    """One mode: how many follow each key in it, which rows these are, each row's newest entry."""
 
     followers: dict[str, int] = field(default_factory=dict)
     told: dict[int, bytes] = field(default_factory=dict)
-    rows: Ints = field(default_factory=lambda: _NOTHING)
+    is_followed: Mask = field(default_factory=lambda: np.empty(0, np.bool_))
 
 
 class Board:
@@ -66,15 +65,21 @@ class Board:
         row_of_key = self.listing.row_of_key
         return np.array(sorted(row_of_key[key] for key in keys if key in row_of_key), np.int64)
 
-    def follow(self, rows: Ints, with_bars: Ints) -> None:
-        """From now on keep ``rows``, and bars of some of them; who is new begins blank."""
-        is_followed, has_bars = np.zeros_like(self.is_followed), np.zeros_like(self.has_bars)
-        is_followed[rows], has_bars[with_bars] = True, True
+    def follow(self, is_followed: Mask, has_bars: Mask) -> None:
+        """From now on keep these rows, and bars of some of them; who is new begins blank."""
         new = is_followed & ~self.is_followed
         self.entries[new] = np.zeros((), wire.ENTRY)
         self.news[new] = 0.0
-        self.bars.start(np.flatnonzero(has_bars & ~(self.has_bars & ~new)))
+        self.bars.start(np.flatnonzero(has_bars & (new | ~self.has_bars)))
         self.is_followed, self.has_bars = is_followed, has_bars
+
+    def renew(self, news: Quotes) -> None:
+        """Write what is told of these rows from now on, all but the closing auction."""
+        renewed = entries.take(self.entries, news.rows)
+        earlier_units, is_known = renewed["volume_units"].copy(), renewed["last_price"] != 0
+        entries.fill(renewed, news, self.listing.is_index[news.rows])
+        widen(renewed, earlier_units, is_known)
+        entries.put(self.entries, news.rows, renewed)
 
     def inherit(self, other: Board, keys: Collection[str]) -> dict[int, int]:
         """Take over what ``other`` holds about ``keys``; returns its rows with ours."""
@@ -148,7 +153,7 @@ class Hub:
             return []
         quotes = self._market.quotes(self._instant, rows)
         self._take(board, quotes)
-        return _encoded(board, mode, quotes, board.entries[rows])
+        return _encoded(board, mode, quotes, entries.take(board.entries, rows))
 
     def live(self, rows: Ints, modes: Ints) -> bytes:
         """The frame of an update with the newest entry of each row.
@@ -190,9 +195,12 @@ class Hub:
         if self._is_placed:
             return
         for plane in self._planes.values():
-            plane.rows = board.rows(plane.followers)
-        with_bars = np.concatenate([self._planes[mode].rows for mode in _WITH_BARS])
-        board.follow(np.concatenate([plane.rows for plane in self._planes.values()]), with_bars)
+            plane.is_followed = np.zeros_like(board.is_followed)
+            plane.is_followed[board.rows(plane.followers)] = True
+        board.follow(
+            np.logical_or.reduce([plane.is_followed for plane in self._planes.values()]),
+            np.logical_or.reduce([self._planes[mode].is_followed for mode in _WITH_BARS]),
+        )
         self._is_placed = True
 
     def _tell_news(self, board: Board) -> None:
@@ -200,30 +208,35 @@ class Hub:
         rows = np.flatnonzero(board.is_followed)
         if not rows.size:
             return
-        quotes = self._market.quotes(self._instant, rows)
-        has_news = self._take(board, quotes)
+        news = self._take(board, self._market.quotes(self._instant, rows))
         for mode, plane in self._planes.items():
-            due = np.flatnonzero(has_news & np.isin(rows, plane.rows, assume_unique=True))
+            due = np.flatnonzero(plane.is_followed[news.rows])
             if due.size:
-                self._tell(board, mode, entries.chosen(quotes, due))
+                self._tell(board, mode, entries.chosen(news, due))
 
-    def _take(self, board: Board, quotes: Quotes) -> Mask:
-        """Put what the quotes say on the board; where it is news."""
+    def _take(self, board: Board, quotes: Quotes) -> Quotes:
+        """Put on the board what the quotes tell; those of them that are news."""
         rows = quotes.rows
         board.bars.follow(rows[board.has_bars[rows]], self._instant)
-        fresh = entries.of(quotes, board.listing.is_index[rows])
+        told = entries.news(quotes)
         is_share = board.is_share[rows]
-        self._auction.fill(fresh, quotes, board.listing, is_share, self._instant)
-        news = entries.news(quotes, fresh)
-        has_news: Mask = (news != board.news[rows]).any(axis=1)
-        board.bars.carry(rows, fresh, has_news)
-        board.entries[rows], board.news[rows] = fresh, news
-        board.step[rows[has_news]] = self.step
-        return has_news
+        indications = None
+        if is_share.any() and self._auction.is_on(self._instant):
+            shares = entries.chosen(quotes, np.flatnonzero(is_share))
+            indications = self._auction.told(shares, board.listing, self._instant)
+            told[is_share, -2:] = indications.news()
+        is_news = (told != board.news[rows]).any(axis=1)
+        board.news[rows] = told
+        news = entries.chosen(quotes, np.flatnonzero(is_news))
+        board.renew(news)
+        if indications is not None:
+            indications.fill(board.entries, rows[is_share])
+        board.step[news.rows] = self.step
+        return news
 
     def _tell(self, board: Board, mode: str, quotes: Quotes) -> None:
         """Encode the updates of one mode."""
-        rows, told = quotes.rows, board.entries[quotes.rows]
+        rows, told = quotes.rows, entries.take(board.entries, quotes.rows)
         if mode in _WITH_BARS:
             told["content"] = entries.without_some_blocks(
                 told["content"],

@@ -16,9 +16,24 @@ from simulator.timetable import Shown
 from simulator.wire import HAS_DAY, HAS_MINUTE, Entries
 
 _MINUTE_MS = 60_000
-_BOTH = HAS_DAY | HAS_MINUTE
 _PARTS = ("open", "high", "low", "close", "volume_units", "starts_ms")
-_COLUMNS = tuple(f"{bar}_{part}" for bar in ("day", "minute") for part in _PARTS)
+
+
+def widen(entries: Entries, earlier_volume_units: Ints, is_known: Mask) -> None:
+    """Let records' days take in what the records tell now.
+
+    Args:
+        earlier_volume_units: what each record told before.
+        is_known: whether it told anything before.
+    """
+    last, volume_units = entries["last_price"], entries["volume_units"]
+    entries["day_high"] = np.maximum(entries["day_high"], last)
+    entries["day_low"] = np.minimum(entries["day_low"], last)
+    entries["day_close"] = last
+    # The day's volume is that of the update before, as seen at the broker; a first record has
+    # none before it, and a new day begins below the old one's.
+    lagging = np.minimum(earlier_volume_units, volume_units)
+    entries["day_volume_units"] = np.where(is_known, lagging, volume_units)
 
 
 class RunningBars:
@@ -54,22 +69,6 @@ class RunningBars:
         """Go on where the records ``theirs`` of another listing stand, as the records ``ours``."""
         self._opened_ms[ours] = other._opened_ms[theirs]
         self._minute[ours] = other._minute[theirs]
-
-    def carry(self, rows: Ints, fresh: Entries, has_news: Mask) -> None:
-        """Put the bars of ``rows`` into their next records, with what these tell."""
-        before = self._entries[rows]
-        for column in _COLUMNS:
-            fresh[column] = before[column]
-        fresh["content"] |= before["content"] & _BOTH
-        last = fresh["last_price"]
-        fresh["day_high"] = np.maximum(before["day_high"], last)
-        fresh["day_low"] = np.minimum(before["day_low"], last)
-        fresh["day_close"] = last
-        # The day's volume is that of the update before, as seen at the broker; a first record has
-        # none before it, and a new day begins below the old one's.
-        earlier = np.minimum(before["volume_units"], fresh["volume_units"])
-        lagging = np.where(before["last_price"] == 0, fresh["volume_units"], earlier)
-        fresh["day_volume_units"] = np.where(has_news, lagging, before["day_volume_units"])
 
     def _take_minute(self, rows: Ints, minutes: Bars, shown: Shown) -> None:
         self._minute[rows] = shown.at_ms // _MINUTE_MS

@@ -61,6 +61,17 @@ def test_nothing_outside_of_it(now: datetime) -> None:
     assert not any(getattr(share, name) for name in names)
 
 
+def test_nothing_new_in_an_auction_means_no_frame() -> None:
+    """It is told anew once a second, however often a client is served."""
+    client, begin = feeds.feed(), _STARTS + timedelta(minutes=2)
+    client.request(feeds.request("sub", [SHARE]), begin)
+    times = [begin + i * _SECOND / 10 for i in range(1, 41)]
+    frames = [frame for now in times for frame in client.update(now)]
+    told = [official.FeedResponse.FromString(frame).feeds[SHARE].ltpc for frame in frames]
+    assert len([last for last in told if last.HasField("iep")]) == len(told)
+    assert 4 <= len(told) < 40
+
+
 def test_updates_follow_the_auction() -> None:
     """The indicative price comes as news in ltpc mode, and its end too."""
     client = feeds.feed()

@@ -16,8 +16,13 @@ _IS_OPTION = _LISTING.sign != 0
 
 
 def test_records_hold_the_quotes() -> None:
-    """Prices and quantities as quoted, Greeks of options only, whole seconds for an index."""
-    told = entries.of(_QUOTES, _LISTING.is_index)
+    """As quoted, Greeks of options only, whole seconds for an index; bars stay."""
+    told = np.zeros(_QUOTES.rows.size, wire.ENTRY)
+    told["content"], told["day_open"] = wire.HAS_DAY, 5.0
+    entries.fill(told, _QUOTES, _LISTING.is_index)
+    kept = wire.HAS_DAY | wire.WHOLE
+    assert (told["content"] == kept | wire.IS_INDEX * _LISTING.is_index).all()
+    assert (told["day_open"] == 5.0).all()
     assert (told["last_price"] == _QUOTES.last_price).all()
     assert (told["open_interest_units"] == _QUOTES.open_interest_units).all()
     assert (told["last_traded_ms"][_LISTING.is_index] % 1000 == 0).all()
@@ -27,6 +32,21 @@ def test_records_hold_the_quotes() -> None:
         assert not told[name][~_IS_OPTION].any()
     assert told["delta"][_IS_OPTION] == pytest.approx(_QUOTES.model.delta[_IS_OPTION], abs=5e-5)
     assert not np.isnan(told["implied_volatility"]).any()
+
+
+def test_records_are_taken_and_put() -> None:
+    """Every field of some rows, and of no others."""
+    random = np.random.default_rng(3)
+    table = random.integers(0, 9, (6, len(wire.ENTRY))).view(wire.ENTRY).reshape(6)
+    rows = np.array([4, 1])
+    taken = entries.take(table, rows)
+    assert (taken == table[rows]).all()
+    taken["last_price"] = 8.25
+    assert not (table["last_price"] == 8.25).any()
+    before = table.copy()
+    entries.put(table, rows, taken)
+    assert (table[rows] == taken).all()
+    assert (table[[0, 2, 3, 5]] == before[[0, 2, 3, 5]]).all()
 
 
 def test_chosen_quotes() -> None:
@@ -55,23 +75,13 @@ def test_chosen_quotes() -> None:
 )
 def test_news(column: str) -> None:
     """A change of any told column is news of its row, and of no other."""
-    told = entries.of(_QUOTES, _LISTING.is_index)
     changed = getattr(_QUOTES, column).copy()
     changed[7] += 1
     after = replace(_QUOTES, **{column: changed})
-    before = entries.news(_QUOTES, told)
+    before = entries.news(_QUOTES)
     assert before.shape == (len(_LISTING.rows), entries.NEWS_COLUMNS)
-    is_news = (before != entries.news(after, told)).any(axis=1)
+    is_news = (before != entries.news(after)).any(axis=1)
     assert np.flatnonzero(is_news).tolist() == [7]
-
-
-def test_an_auctions_price_is_news() -> None:
-    """While nothing trades, the indicative price is what moves."""
-    before = entries.of(_QUOTES, _LISTING.is_index)
-    after = before.copy()
-    after["indicative_price"][3] = 5.0
-    is_news = (entries.news(_QUOTES, before) != entries.news(_QUOTES, after)).any(axis=1)
-    assert np.flatnonzero(is_news).tolist() == [3]
 
 
 def test_blocks_are_left_out_at_the_share() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from market.rules import IST
 from simulator import entries, wire
 from simulator.noise import Ints
-from simulator.running_bars import RunningBars
+from simulator.running_bars import RunningBars, widen
 from tests.simulator.feeds import NOON, market
 
 _COUNT = len(market().listing(NOON).rows)
@@ -18,11 +18,12 @@ _ROWS: Ints = np.arange(10, 30)
 
 
 def _told(bars: RunningBars, board: Any, now: datetime) -> Any:
-    """Follow and carry, as the hub does; the records of the rows."""
+    """Follow and widen, as the hub does; the records of the rows."""
     bars.follow(_ROWS, now)
-    quotes = market().quotes(now, _ROWS)
-    fresh = entries.of(quotes, np.zeros(_ROWS.size, np.bool_))
-    bars.carry(_ROWS, fresh, np.ones(_ROWS.size, np.bool_))
+    fresh = board[_ROWS]
+    earlier_units, is_known = fresh["volume_units"].copy(), fresh["last_price"] != 0
+    entries.fill(fresh, market().quotes(now, _ROWS), np.zeros(_ROWS.size, np.bool_))
+    widen(fresh, earlier_units, is_known)
     board[_ROWS] = fresh
     return fresh
 
