@@ -16,20 +16,26 @@ import numpy as np
 
 from market.contract import Kind
 from market.rules import IST
-from simulator.closing_auction import ClosingAuction
+from simulator.closing_auction import ClosingAuction, Indications
 from simulator.exchange import Bars, Market
 from simulator.noise import Floats, Ints, Mask
 from simulator.quote_bars import bars
 from simulator.quotes import TICK, Quotes, ladder, round_to_tick
 from simulator.records import Json
 from simulator.universe import Listing
-from simulator.wire import ENTRY
 
 _Columns = dict[str, Floats | Ints | Mask | list[str]]
 
 _LEVELS = 5
 _BAND = 0.1
 _GLANCE_MS = 3_600_000
+_AUCTION = {
+    "indicative_equilibrium_price": "indicative_price",
+    "reference_price": "reference_price",
+    "indicative_equilibrium_quantity": "indicative_quantity_units",
+    "indicative_imbalance_quantity_total": "imbalance_units",
+    "indicative_imbalance_quantity_market": "market_imbalance_units",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ def full(asked: Asked) -> Json:
 def full_v3(asked: Asked) -> Json:
     """Version 3: the same, more of the days before, and what the auctions tell."""
     quotes, day = asked.quotes(), asked.market.day_ranges(asked.now, asked.rows)
-    columns = _columns(asked, quotes) | _past(quotes, day) | _auction(asked, quotes)
+    columns = _columns(asked, quotes) | _past(quotes, day) | _auction(asked)
     return asked.named(_full(asked, quotes, list(_whole(day).values()), columns))
 
 
@@ -151,22 +157,36 @@ def _past(quotes: Quotes, day: Bars) -> _Columns:
     }
 
 
-def _auction(asked: Asked, quotes: Quotes) -> _Columns:
+def _auction(asked: Asked) -> _Columns:
     """What the feed tells of the auction as well; zeros outside of it, but for who takes part."""
-    listing = asked.listing
-    kinds = [listing.rows[row].contract.kind for row in asked.rows]
+    kinds = [asked.listing.rows[row].contract.kind for row in asked.rows]
     is_share = np.array([kind is Kind.EQUITY for kind in kinds], np.bool_)
-    told = np.zeros(asked.rows.size, ENTRY)
-    ClosingAuction(asked.market).fill(told, quotes, listing, is_share, asked.now)
-    has_auction = asked.market.rules.cash_hours(listing.day).auction_until is not None
-    return {
-        "indicative_equilibrium_price": told["indicative_price"],
-        "reference_price": told["reference_price"],
-        "indicative_equilibrium_quantity": told["indicative_quantity_units"].astype(np.int64),
-        "indicative_imbalance_quantity_total": told["imbalance_units"].astype(np.int64),
-        "indicative_imbalance_quantity_market": told["market_imbalance_units"].astype(np.int64),
-        "cas_eligible": is_share & has_auction,
+    found = _indications(asked, is_share)
+    has_auction = asked.market.rules.cash_hours(asked.listing.day).auction_until is not None
+    columns: _Columns = {
+        name: _placed(getattr(found, source) if found else _none(source), is_share)
+        for name, source in _AUCTION.items()
     }
+    return columns | {"cas_eligible": is_share & has_auction}
+
+
+def _indications(asked: Asked, is_share: Mask) -> Indications | None:
+    auction = ClosingAuction(asked.market)
+    if not is_share.any() or not auction.is_on(asked.now):
+        return None
+    shares = asked.market.quotes(asked.now, asked.rows[is_share])
+    return auction.told(shares, asked.listing, asked.now)
+
+
+def _none(source: str) -> float:
+    return 0.0 if source.endswith("_price") else 0
+
+
+def _placed(values: Floats | Ints | float, is_share: Mask) -> Floats | Ints:
+    """Values of the shares among all rows; 0 for the others."""
+    placed = np.zeros(is_share.size, np.asarray(values).dtype)
+    placed[is_share] = values
+    return placed
 
 
 def _trade(quotes: Quotes) -> _Columns:

@@ -110,6 +110,8 @@ def test_auctions_are_told_while_they_go_on(at: str, has_auction: bool) -> None:
     assert abs(of_market) <= abs(total)
     assert share["cas_eligible"] is (now.month >= 8)
     for name, quote in found.items():
+        assert isinstance(quote["indicative_equilibrium_price"], float)
+        assert isinstance(quote["indicative_equilibrium_quantity"], int)
         if name != "NSE_EQ:RELIANCE":
             assert not quote["indicative_equilibrium_price"]
             assert quote["cas_eligible"] is False
