@@ -122,7 +122,7 @@ class Connection:
         self._state: tuple[Hashable, ...] = ()
         self._sending = asyncio.Lock()
         self._ping_due_seconds = 0.0
-        self._gone = asyncio.Event()
+        self._is_heard = asyncio.Event()
         self._is_closing = False
 
     async def run(self, beat: Beat) -> None:
@@ -174,12 +174,15 @@ class Connection:
             message = await self._socket.receive()
             if message.type in _ENDED:
                 return
-            if not self._orders.is_half_open:
-                await self._control.until_running()
-                await self._take(message)
+            if self._orders.is_half_open:
+                if message.type is not WSMsgType.CLOSE:
+                    continue
+                # The client has given up: stay deaf until it is gone, or the line has healed.
+                self._is_heard.clear()
+                await self._is_heard.wait()
+            await self._control.until_running()
+            await self._take(message)
             if message.type is WSMsgType.CLOSE:
-                if self._orders.is_half_open:
-                    await self._gone.wait()
                 return
 
     async def _take(self, message: WSMessage) -> None:
@@ -204,8 +207,9 @@ class Connection:
         if orders.is_half_open:
             transport = self._request.transport
             if transport is None or transport.is_closing():
-                self._gone.set()
+                self._is_heard.set()
             return
+        self._is_heard.set()
         if await self._ends(orders, now):
             return
         if orders.forgets:

@@ -1,59 +1,59 @@
-"""The socket, judged by the broker's official SDK and by a plain WebSocket client."""
+"""The doors to the socket and what comes through, judged by the official SDK and a plain client."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 import requests
 from upstox_client.feeder.proto import MarketDataFeedV3_pb2 as official_schema
-from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
+from simulator.faults import fault
 from simulator.server import SimulatorConfig
-from tests.fix_simulator import DEADLINE_SECONDS, SimulatedExchange, running_simulator
+from simulator.tokens import TokenKind, mint
+from tests.fix_simulator import SimulatedExchange, running_simulator
 from tests.simulator import official
+from tests.simulator.sockets import (
+    NIFTY,
+    address,
+    eventually,
+    keys_near_money,
+    message,
+    opened,
+    read,
+    subscribe,
+)
 
-_NIFTY = "NSE_INDEX|Nifty 50"
-
-
-def _keys(exchange: SimulatedExchange, count: int = 20) -> list[str]:
-    """The spot and the contracts nearest the money of the first expiry."""
-    listing = exchange.market.listing(exchange.clock())
-    expiry = min(e for s, e in listing.chains if s == "NIFTY")
-    rows = listing.chain("NIFTY", expiry)
-    middle = len(rows) // 2
-    chosen = rows[middle - count // 2 : middle + count // 2]
-    return [_NIFTY, *(listing.rows[row].key for row in chosen)]
-
-
-def _address(exchange: SimulatedExchange) -> str:
-    url = f"{exchange.url}/v3/feed/market-data-feed/authorize"
-    answer = requests.get(url, headers=exchange.headers, timeout=10).json()
-    return str(answer["data"]["authorized_redirect_uri"])
+_CONFIG = SimulatorConfig(
+    symbols=("NIFTY",), limits=(), max_sockets=50, frame_seconds=0.03, ping_seconds=0.2
+)
 
 
-def _subscribe(socket: ClientConnection, keys: list[str], mode: str = "full") -> None:
-    data = {"mode": mode, "instrumentKeys": keys}
-    socket.send(json.dumps({"guid": "g", "method": "sub", "data": data}).encode())
+@pytest.fixture(scope="module")
+def shared() -> Iterator[SimulatedExchange]:
+    """One exchange for the file."""
+    with running_simulator(_CONFIG) as exchange:
+        yield exchange
 
 
-def _read(socket: ClientConnection) -> official_schema.FeedResponse:
-    frame = socket.recv(timeout=DEADLINE_SECONDS)
-    assert isinstance(frame, bytes)
-    return official_schema.FeedResponse.FromString(frame)
+@pytest.fixture
+def exchange(shared: SimulatedExchange) -> Iterator[SimulatedExchange]:
+    """The exchange without any fault or connection."""
+    yield shared
+    shared.control.clear()
+    eventually(lambda: not shared.control.lines)
 
 
-def test_referee_streams(simulator: SimulatedExchange) -> None:
+def test_referee_streams(exchange: SimulatedExchange) -> None:
     """Unmodified, the official SDK follows the redirect and decodes state, snapshot and updates."""
-    keys = _keys(simulator)
-    with official.redirected_sockets(simulator):
-        streamer = official.Streamer(simulator, keys, "full")
+    keys = keys_near_money(exchange)
+    with official.redirected_sockets(exchange):
+        streamer = official.Streamer(exchange, keys, "full")
         streamer.sdk.connect()
         streamer.until("open")
         info, snapshot = streamer.message(), streamer.message()
@@ -61,19 +61,19 @@ def test_referee_streams(simulator: SimulatedExchange) -> None:
         assert info["marketInfo"]["segmentStatus"]["NSE_FO"] == "NORMAL_OPEN"
         assert "type" not in snapshot  # initial_feed is 0, which proto3 leaves off the wire
         assert set(snapshot["feeds"]) == set(keys)
-        assert "indexFF" in snapshot["feeds"][_NIFTY]["fullFeed"]
+        assert "indexFF" in snapshot["feeds"][NIFTY]["fullFeed"]
         live = streamer.message()
         assert live["type"] == "live_feed"
         assert set(live["feeds"]) <= set(keys)
-        simulator.control.close_sockets(1000)
+        exchange.control.close_sockets(1000)
         assert streamer.until("close")[0] == 1000
 
 
-def test_referee_changes_its_mind(simulator: SimulatedExchange) -> None:
+def test_referee_changes_its_mind(exchange: SimulatedExchange) -> None:
     """sub, change_mode and unsub of the official SDK take effect."""
-    key, other = _keys(simulator)[1:3]
-    with official.redirected_sockets(simulator):
-        streamer = official.Streamer(simulator, [key], "ltpc")
+    key, other = keys_near_money(exchange)[1:3]
+    with official.redirected_sockets(exchange):
+        streamer = official.Streamer(exchange, [key], "ltpc")
         streamer.sdk.connect()
         streamer.until("open")
         streamer.sdk.subscribe([other], "full")
@@ -83,71 +83,132 @@ def test_referee_changes_its_mind(simulator: SimulatedExchange) -> None:
             for name, feed in streamer.message().get("feeds", {}).items():
                 wanted -= {(name, block) for block in feed}
         streamer.sdk.unsubscribe([key, other])
-        simulator.control.close_sockets(1000)
+        (line,) = exchange.control.lines
+        eventually(lambda: not line.view.followed())
+        exchange.control.close_sockets(1000)
         streamer.until("close")
 
 
-def test_referee_comes_back_after_a_reset(simulator: SimulatedExchange) -> None:
+def test_referee_comes_back_after_a_reset(exchange: SimulatedExchange) -> None:
     """A reset connection makes the SDK reconnect and subscribe again."""
-    keys = _keys(simulator, 4)
-    with official.redirected_sockets(simulator):
-        streamer = official.Streamer(simulator, keys, "ltpc")
+    keys = keys_near_money(exchange, 4)
+    with official.redirected_sockets(exchange):
+        streamer = official.Streamer(exchange, keys, "ltpc")
         streamer.sdk.connect()
         streamer.until("open")
         streamer.message()
-        simulator.control.abort_sockets()
+        exchange.control.abort_sockets()
         streamer.until("reconnecting")
         streamer.until("open")
         while set(streamer.message().get("feeds", ())) != set(keys):
             pass
-        simulator.control.close_sockets(1000)
+        exchange.control.close_sockets(1000)
         streamer.until("close")
 
 
-def test_a_code_opens_one_socket(simulator: SimulatedExchange) -> None:
+def _refusal(where: str, **headers: str) -> int:
+    with pytest.raises(InvalidStatus) as caught:
+        connect(where, additional_headers=headers)
+    return caught.value.response.status_code
+
+
+def test_a_code_opens_one_socket(exchange: SimulatedExchange) -> None:
     """The second use and an invented code are refused with 403."""
-    address = _address(simulator)
-    with connect(address):
+    where = address(exchange)
+    with connect(where):
         pass
-    for again in (address, address.replace("code=", "code=x")):
-        with pytest.raises(InvalidStatus) as caught:
-            connect(again)
-        assert caught.value.response.status_code == 403
+    assert _refusal(where) == _refusal(where.replace("code=", "code=x")) == 403
 
 
-def test_the_direct_address_redirects(simulator: SimulatedExchange) -> None:
-    """302 to a one-time address for a bearer, 401 for anyone else."""
-    url = f"{simulator.url}/v3/feed/market-data-feed"
-    there = requests.get(url, headers=simulator.headers, allow_redirects=False, timeout=10)
+@pytest.mark.parametrize(
+    ("name", "arguments", "status"),
+    [
+        ("feed_forbidden", {}, 403),
+        ("code_reused", {}, 403),
+        ("unauthorized", {}, 401),
+        ("too_many_sockets", {}, 403),
+        ("too_many_sockets", {"status": 503}, 503),
+        ("handshake_rate_limited", {}, 429),
+    ],
+)
+def test_faults_of_the_handshake(
+    exchange: SimulatedExchange, name: str, arguments: dict[str, object], status: int
+) -> None:
+    """Authorize is good, the socket is refused; the next one opens."""
+    exchange.control.add(fault(name, times=1, **arguments))  # type: ignore[arg-type]
+    assert _refusal(address(exchange)) == status
+    with opened(exchange) as socket:
+        read(socket)
+
+
+@pytest.mark.parametrize(("name", "status"), [("unauthorized", 401), ("feed_forbidden", None)])
+def test_faults_at_the_direct_address(
+    exchange: SimulatedExchange, name: str, status: int | None
+) -> None:
+    """What is refused after a good authorize is not refused before."""
+    exchange.control.add(fault(name))
+    url = f"{exchange.url}/v3/feed/market-data-feed"
+    answer = requests.get(url, headers=exchange.headers, allow_redirects=False, timeout=10)
+    assert answer.status_code == (status or 302)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_tried_again"), [("unauthorized", False), ("feed_forbidden", True)]
+)
+def test_referee_on_a_refused_handshake(
+    exchange: SimulatedExchange, name: str, is_tried_again: bool
+) -> None:
+    """The official SDK gives up at 401 at once, and tries again at 403."""
+    exchange.control.add(fault(name, times=1))
+    with official.redirected_sockets(exchange):
+        streamer = official.Streamer(exchange, [NIFTY], "ltpc")
+        streamer.sdk.connect()
+        streamer.until("error")
+        if not is_tried_again:
+            streamer.until("close")
+            assert not exchange.control.lines
+            return
+        streamer.until("open")
+        exchange.control.close_sockets(1000)
+        streamer.until("close")
+
+
+def test_the_direct_address_redirects(exchange: SimulatedExchange) -> None:
+    """302 to a one-time address for a bearer, 401 for anyone else and for tokens of other use."""
+    url = f"{exchange.url}/v3/feed/market-data-feed"
+    there = requests.get(url, headers=exchange.headers, allow_redirects=False, timeout=10)
     assert there.status_code == 302
-    assert there.headers["Location"].startswith(f"ws://127.0.0.1:{simulator.port}/")
+    assert there.headers["Location"].startswith(f"ws://127.0.0.1:{exchange.port}/")
     assert requests.get(url, timeout=10).status_code == 401
+    sandbox = mint(exchange.clock(), kind=TokenKind.SANDBOX)
+    refused = requests.get(url, headers={"Authorization": f"Bearer {sandbox}"}, timeout=10)
+    assert refused.json()["errors"][0]["errorCode"] == "UDAPI100067"
 
 
-def test_state_comes_first_and_text_is_ignored(simulator: SimulatedExchange) -> None:
+def test_state_comes_first_and_text_is_ignored(exchange: SimulatedExchange) -> None:
     """market_info before any answer; a text frame and unknown keys are passed over."""
-    keys = _keys(simulator, 4)
-    with connect(_address(simulator)) as socket:
+    keys = keys_near_money(exchange, 4)
+    with opened(exchange) as socket:
         data = {"mode": "full", "instrumentKeys": keys}
         socket.send(json.dumps({"guid": "g", "method": "sub", "data": data}))
-        _subscribe(socket, [_NIFTY, "NSE_FO|0"], "ltpc")
-        assert _read(socket).type == official_schema.market_info
-        snapshot = _read(socket)
+        subscribe(socket, [NIFTY, "NSE_FO|0"], "ltpc")
+        assert read(socket).type == official_schema.market_info
+        snapshot = read(socket)
         assert snapshot.type == official_schema.initial_feed
-        assert list(snapshot.feeds) == [_NIFTY]
+        assert list(snapshot.feeds) == [NIFTY]
 
 
-def test_frames_carry_the_markets_own_prices(simulator: SimulatedExchange) -> None:
+def test_frames_carry_the_markets_own_prices(exchange: SimulatedExchange) -> None:
     """An entry's last price is what the market says for the instant it names, in order of time."""
-    keys, last = _keys(simulator), dict[str, int]()
-    with connect(_address(simulator)) as socket:
-        _subscribe(socket, keys)
-        frames = [_read(socket) for _ in range(8)]
+    keys, last = keys_near_money(exchange), dict[str, int]()
+    with opened(exchange) as socket:
+        subscribe(socket, keys)
+        frames = [read(socket) for _ in range(8)]
     stamps = [frame.currentTs for frame in frames]
     assert all(a <= b for a, b in pairwise(stamps))
-    rows = simulator.market.listing(simulator.clock()).row_of_key
+    rows = exchange.market.listing(exchange.clock()).row_of_key
     for frame in frames:
-        quotes = simulator.market.quotes(datetime.fromtimestamp(frame.currentTs / 1000, UTC))
+        quotes = exchange.market.quotes(datetime.fromtimestamp(frame.currentTs / 1000, UTC))
         for key, feed in frame.feeds.items():
             full = feed.fullFeed
             ltpc = full.indexFF.ltpc if full.HasField("indexFF") else full.marketFF.ltpc
@@ -156,97 +217,44 @@ def test_frames_carry_the_markets_own_prices(simulator: SimulatedExchange) -> No
             last[key] = ltpc.ltt
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1011])
-def test_close_with_a_code(simulator: SimulatedExchange, code: int) -> None:
-    """The client is told the code."""
-    with connect(_address(simulator)) as socket:
-        _read(socket)
-        simulator.control.close_sockets(code)
-        with pytest.raises(ConnectionClosed) as caught:
-            while True:
-                socket.recv(timeout=DEADLINE_SECONDS)
-        assert caught.value.rcvd is not None
-        assert caught.value.rcvd.code == code
-
-
-def test_reset_has_no_close_frame(simulator: SimulatedExchange) -> None:
-    """TCP ends in the middle of everything."""
-    with connect(_address(simulator)) as socket:
-        _read(socket)
-        simulator.control.abort_sockets()
-        with pytest.raises(ConnectionClosedError) as caught:
-            socket.recv(timeout=DEADLINE_SECONDS)
-        assert caught.value.rcvd is None
-
-
-def test_strange_frames_are_sent_as_told(simulator: SimulatedExchange) -> None:
+def test_strange_frames_are_sent_as_told(exchange: SimulatedExchange) -> None:
     """Garbage, and a type that the schema does not know."""
-    with connect(_address(simulator)) as socket:
-        _read(socket)
-        simulator.control.send_garbage()
-        assert socket.recv(timeout=DEADLINE_SECONDS).endswith(b"not a frame")
-        simulator.control.send_unknown()
-        assert _read(socket).type == 7
-
-
-def test_a_mute_socket_is_still_pinged(simulator: SimulatedExchange) -> None:
-    """Muted: pings and nothing else; unmuted: frames again."""
-
-    async def scene() -> None:
-        simulator.control.mute()
-        reader, writer = await asyncio.open_connection("127.0.0.1", simulator.port)
-        path = _address(simulator).partition(str(simulator.port))[2]
-        request = (
-            f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
-        writer.write(request.encode())
-        await reader.readuntil(b"\r\n\r\n")
-        opcodes = {(await reader.readexactly(2))[0] & 0x0F for _ in range(3)}
-        assert opcodes == {0x9}  # three empty pings
-        simulator.control.unmute()
-        while (await reader.readexactly(2))[0] & 0x0F != 0x2:
-            pass
-        writer.close()
-
-    asyncio.run(asyncio.wait_for(scene(), DEADLINE_SECONDS))
+    with opened(exchange) as socket:
+        read(socket)
+        exchange.control.send_garbage()
+        garbage = message(socket)
+        assert isinstance(garbage, bytes)
+        assert garbage.endswith(b"not a frame")
+        exchange.control.send_unknown()
+        assert read(socket).type == 7
 
 
 def test_connections_of_a_user_are_capped() -> None:
     """403 above the cap; a closed connection frees its slot."""
     with running_simulator(SimulatorConfig(symbols=("NIFTY",), max_sockets=1)) as exchange:
-        with connect(_address(exchange)), pytest.raises(InvalidStatus):
-            connect(_address(exchange))
-        _eventually(lambda: not exchange.control.lines)
-        with connect(_address(exchange)) as socket:
-            _read(socket)
+        with connect(address(exchange)):
+            assert _refusal(address(exchange)) == 403
+        eventually(lambda: not exchange.control.lines)
+        with opened(exchange) as socket:
+            read(socket)
 
 
 def test_a_closed_market_only_pings_and_reopens() -> None:
-    """NORMAL_CLOSE with a snapshot of the last close, silence, then NORMAL_OPEN and updates."""
+    """Its state with a snapshot of the last close, silence, then NORMAL_OPEN and updates."""
     now = [datetime(2026, 11, 25, 2, 0, tzinfo=UTC)]
     config = SimulatorConfig(session="nse", symbols=("NIFTY",), frame_seconds=0.02)
-    with (
-        running_simulator(config, lambda: now[0]) as exchange,
-        connect(_address(exchange)) as socket,
-    ):
-        _subscribe(socket, [_NIFTY], "ltpc")
-        info, snapshot = _read(socket), _read(socket)
-        assert info.marketInfo.segmentStatus["NSE_FO"] == official_schema.NORMAL_CLOSE
+    with running_simulator(config, lambda: now[0]) as exchange, opened(exchange) as socket:
+        subscribe(socket, [NIFTY], "ltpc")
+        info, snapshot = read(socket), read(socket)
+        assert official_schema.NORMAL_OPEN not in info.marketInfo.segmentStatus.values()
         close = datetime(2026, 11, 23, 10, 10, tzinfo=UTC).timestamp() * 1000
-        assert snapshot.feeds[_NIFTY].ltpc.ltt <= close
-        now[0] += timedelta(minutes=30)
+        assert snapshot.feeds[NIFTY].ltpc.ltt <= close
+        now[0] += timedelta(minutes=10)
         with pytest.raises(TimeoutError):
             socket.recv(timeout=0.2)
         now[0] = datetime(2026, 11, 25, 3, 45, tzinfo=UTC)
-        info, update = _read(socket), _read(socket)
-        assert info.marketInfo.segmentStatus["NSE_FO"] == official_schema.NORMAL_OPEN
-        assert update.feeds[_NIFTY].ltpc.ltt == now[0].timestamp() * 1000
-
-
-def _eventually(is_true: Callable[[], bool]) -> None:
-    """Poll until true; fail at the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+        frames = [read(socket)]
+        while not frames[-1].feeds:
+            frames.append(read(socket))
+        assert frames[0].marketInfo.segmentStatus["NSE_FO"] == official_schema.NORMAL_OPEN
+        assert frames[-1].feeds[NIFTY].ltpc.ltt <= now[0].timestamp() * 1000
