@@ -134,13 +134,14 @@ class Login:
         """
         query = request.query
         client = self._clients.get(query.get("client_id", ""))
-        address = _absolute(query.get("redirect_uri", ""))
-        if client is None or address is None or client.redirect_uri not in (None, str(address)):
+        redirect_uri = query.get("redirect_uri", "")
+        address = _absolute(redirect_uri)
+        if client is None or address is None or client.redirect_uri not in (None, redirect_uri):
             raise refuse("UDAPI100068", property_path="client_id")
         if query.get("response_type", "code") != "code":
             raise refuse("UDAPI100016", value=query["response_type"], property_path="response_type")
         _check_active(client)
-        consent = _Consent(client.client_id, query["redirect_uri"])
+        consent = _Consent(client.client_id, redirect_uri)
         code = self._consents.issue(uuid.uuid4().hex[:6], consent)
         state = {"state": query["state"]} if "state" in query else {}
         location = address.update_query({"code": code, **state})
@@ -242,12 +243,14 @@ def _check_active(client: Client) -> None:
 
 
 def _absolute(text: str) -> URL | None:
-    """An address with a scheme and a host; None for anything else."""
+    """An address with a scheme and a host that a header can carry; None for anything else."""
     try:
         address = URL(text)
-        return address if address.scheme and address.host else None
     except ValueError:
         return None
+    # A control character in the host comes through the parser, but not through HTTP.
+    is_whole = address.scheme and address.host and str(address).isprintable()
+    return address if is_whole else None
 
 
 async def _form(request: web.Request) -> dict[str, str]:

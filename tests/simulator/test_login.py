@@ -194,6 +194,9 @@ def test_the_answer_has_no_envelope(exchange: SimulatedExchange) -> None:
         ({"client_id": "nobody"}, "UDAPI100068"),
         ({"redirect_uri": "no address"}, "UDAPI100068"),
         ({"redirect_uri": "/relative"}, "UDAPI100068"),
+        ({"redirect_uri": "https://"}, "UDAPI100068"),
+        ({"redirect_uri": "https://\x1f"}, "UDAPI100068"),
+        ({"redirect_uri": "https://[x/"}, "UDAPI100068"),
         ({"client_id": "other", "redirect_uri": f"{_REDIRECT}/x"}, "UDAPI100068"),
         ({"response_type": "token"}, "UDAPI100016"),
         ({"client_id": "closed"}, "UDAPI100073"),
@@ -208,6 +211,16 @@ def test_a_dialog_that_cannot_be(
     status, headers, body = _ask(exchange, "GET", f"{_DIALOG}?{urlencode(asked)}")
     assert (status, json.loads(body)["errors"][0]["errorCode"]) == (400, code)
     assert "Location" not in headers
+
+
+def test_a_registered_address_is_compared_as_it_is_written() -> None:
+    """Letter for letter, though other spellings would lead to the same place."""
+    written = "HTTPS://Example.com:443?a=%C3%A9"
+    with _exchange(Client("app", "secret-4", redirect_uri=written)) as exchange:
+        for address, expected in ((written, 302), (written.lower(), 400), (f"{written}&", 400)):
+            query = urlencode({"client_id": "app", "redirect_uri": address})
+            status, _, _ = _ask(exchange, "GET", f"{_DIALOG}?{query}")
+            assert status == expected
 
 
 @pytest.mark.parametrize(
