@@ -17,7 +17,6 @@ from simulator.access import Gate
 from simulator.connection import CLOSE_SECONDS, Beat, Connection, SocketRules, Surroundings
 from simulator.control import Control
 from simulator.guard import Guard, account_of
-from simulator.guard import Guard, account_of
 from simulator.refusals import refuse
 from simulator.source import Source
 from simulator.tokens import Account
