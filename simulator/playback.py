@@ -20,7 +20,7 @@ from simulator.tokens import Account
 from simulator.wire import MODES
 
 # Most recorded bytes that one update passes on, so that a fast clock does not block the loop.
-_MOST_BYTES = 8_000_000
+_MOST_BYTES = 2_000_000
 
 
 class RecordedSource:

@@ -96,6 +96,7 @@ class Recording:
         if not self._places:
             raise ConfigurationError(f"recording {folder} holds no frame; record another one")
         self._cut = lru_cache(maxsize=512)(self._read_cut)
+        self._parsed = lru_cache(maxsize=128)(self._read_parsed)
         self._seen: dict[str, array[int]] = {}
         self._states = array("q")
         for number in range(len(self._places)):
@@ -157,7 +158,8 @@ class Recording:
         newest_first = list(self._entries_back(key, position))
         if not newest_first:
             return None
-        merged = newest_first.pop()
+        merged = wire.Feed()
+        merged.CopyFrom(newest_first.pop())
         for newer in reversed(newest_first):
             _lay_over(merged, newer)
         return merged
@@ -177,7 +179,7 @@ class Recording:
         missing: set[str] | None = None
         union: tuple[str, ...] = ()
         for number in reversed(seen[max(last - _LOOK_BACK, 0) : last]):
-            response = self._part(number, key)
+            response = self._parsed(number)
             entry = response.feeds[key]
             if missing is None:
                 union, missing = _union(entry), _blocks(entry)
@@ -187,9 +189,6 @@ class Recording:
             missing -= {block.name for block, _ in _inner(entry).ListFields()}
             if not missing or response.type == wire.initial_feed:
                 return
-
-    def _part(self, number: int, key: str) -> wire.FeedResponse:
-        return wire.FeedResponse.FromString(self.frame(number).only((key,)) or b"")
 
     def _note(self, number: int) -> None:
         with suppress(DecodeError):
@@ -201,6 +200,9 @@ class Recording:
 
     def _read_cut(self, number: int) -> Sliced:
         return cut(self._read(number))
+
+    def _read_parsed(self, number: int) -> wire.FeedResponse:
+        return wire.FeedResponse.FromString(self._read(number))
 
     def _read(self, number: int) -> bytes:
         place = self._places[number]

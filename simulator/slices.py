@@ -15,6 +15,7 @@ _VARINT, _LENGTH = 0, 2
 _WIDTHS = {1: 8, 5: 4}
 _ENTRY = wire.FeedResponse.FEEDS_FIELD_NUMBER << 3 | _LENGTH
 _KEY = 1 << 3 | _LENGTH
+_SHORT_KEY = bytes([_KEY])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,7 @@ def _pieces(frame: bytes) -> Iterator[tuple[str | None, bytes]]:
     while at < len(frame):
         tag, body = _varint(frame, at)
         end = _field_end(frame, tag, body)
-        is_entry = tag == _ENTRY
-        yield (_entry_key(frame, body, end) if is_entry else None), frame[at:end]
+        yield (_entry_key(frame, body, end) if tag == _ENTRY else None), frame[at:end]
         at = end
 
 
@@ -86,17 +86,28 @@ def _field_end(frame: bytes, tag: int, body: int) -> int:
 def _entry_key(frame: bytes, body: int, end: int) -> str:
     """The key of the map entry whose length stands at ``body``; "" if it was left out."""
     _, at = _varint(frame, body)
+    if frame[at : at + 1] == _SHORT_KEY and frame[at + 1] < 128:
+        # How every encoder writes it; the way below reads whatever else is allowed.
+        return _text(frame, at + 2, frame[at + 1], end)
     while at < end:
         tag, inner = _varint(frame, at)
-        at = _field_end(frame, tag, inner)
         if tag == _KEY:
-            _, start = _varint(frame, inner)
-            return frame[start:at].decode()
+            length, start = _varint(frame, inner)
+            return _text(frame, start, length, end)
+        at = _field_end(frame, tag, inner)
     return ""
+
+
+def _text(frame: bytes, start: int, length: int, end: int) -> str:
+    if start + length > end:
+        raise ValueError("key runs past its entry")
+    return frame[start : start + length].decode()
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     """The number at ``at`` and where it ends."""
+    if (first := data[at]) < 128:
+        return first, at + 1
     value, shift = 0, 0
     while True:
         byte = data[at]

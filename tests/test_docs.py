@@ -13,6 +13,7 @@ from typer.main import get_command
 from optionlake.cli import app
 from optionlake.settings import Settings
 from optionlake.simulation import fault_rows
+from simulator import scenario
 from simulator.catalogue import CATALOGUE
 from simulator.server import SimulatorConfig
 from storage.lake import Lake
@@ -90,6 +91,21 @@ def test_flags_in_the_manual_exist() -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", _text("docs/simulator.md")))
     assert named - {"--help"} <= flags
     assert flags - named <= {"--limits"}
+
+
+def test_faults_in_the_manual_can_be_asked_for(tmp_path: Path) -> None:
+    """The scenario, each flag and each request that is shown are understood."""
+    page = _manual("Faults")
+    path = tmp_path / "rehearsal.yaml"
+    path.write_text(page.split("```yaml")[1].split("```")[0])
+    assert len(scenario.load(path).faults) == 4
+    flags = re.findall(r"--fault (\S+)", page)
+    bodies = re.findall(r"/simulator/faults -d '(.+)'", page)
+    assert len(flags) == 3
+    assert len(bodies) == 1
+    for flag in flags:
+        scenario.parse_flag(flag)
+    scenario.parse_fault(bodies[0], "the manual")
 
 
 def _manual(section: str) -> str:
