@@ -14,8 +14,9 @@ import numpy as np
 
 from market.contract import Contract
 from market.rules import IST, at_ist
+from simulator.bulk import Candles
 from simulator.candle_windows import Resolution, Unit, bar_start
-from simulator.exchange import Candles, Market
+from simulator.exchange import Market
 from simulator.noise import Floats, Ints
 from simulator.timetable import epoch_ms
 from simulator.universe import Listed

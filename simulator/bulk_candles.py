@@ -14,7 +14,8 @@ from datetime import date, datetime
 from aiohttp import web
 
 from simulator import bars, candle_stream
-from simulator.exchange import Candles, Market
+from simulator.bulk import Candles
+from simulator.exchange import Market
 from simulator.middleware import CONSOLE_PATH
 from simulator.universe import Listed
 

@@ -19,10 +19,11 @@ from market.contract import Contract
 from market.rules import IST
 from simulator import bars, candle_stream
 from simulator import candle_windows as windows
+from simulator.bulk import Candles
 from simulator.calls import Handler
 from simulator.candle_stream import Work
 from simulator.candle_windows import CandleOptions, Resolution, Unit
-from simulator.exchange import Candles, Market
+from simulator.exchange import Market
 from simulator.guard import Guard
 from simulator.refusals import refuse
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from aiohttp import web
 
 from market.rules import IST
-from simulator.exchange import Candles
+from simulator.bulk import Candles
 
 Candle = tuple[str, float, float, float, float, int, int]
 Work = Callable[[], Candles]

@@ -26,7 +26,7 @@ from simulator.control import Control
 from simulator.exchange import Market
 from simulator.injection import FaultState
 from simulator.middleware import CONSOLE_PATH
-from simulator.truth import truth
+from simulator.truth_shape import truth
 
 _FAULTS = f"{CONSOLE_PATH}faults"
 _REMEDY = f"GET {_FAULTS} lists every fault with its arguments, GET {CONSOLE_PATH}state what is on"

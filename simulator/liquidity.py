@@ -1,102 +1,225 @@
-"""How lively each contract is: when it changes, what it trades, what stays open.
+"""How lively each contract is: how often it trades, how much, and what stays open.
 
-Shapes over strikes and time only; prices stand in ``quotes`` and ``pricing``. Volume and open
+Shapes over strikes and time only; prices stand in ``pricing`` and ``book``. Volume and open
 interest are in units and multiples of the lot.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from market.contract import Kind
+from market.contract import Contract, Kind, Right
+from market.rules import Rules
 from simulator import noise
-from simulator.noise import Floats, Ints, Mask, Streams
+from simulator.activity import (
+    INDEX_FUTURE_LOTS,
+    INDEX_OPEN_LOTS,
+    STOCK_FUTURE_LOTS,
+    STOCK_OPEN_LOTS,
+    contract_stream,
+    symbol_stream,
+    weight,
+)
+from simulator.days import LOG_SPOT, STARTS, Track
+from simulator.noise import Floats, Ints, Streams
+from simulator.symbols import Symbol
+from simulator.timetable import epoch_ms
 from simulator.universe import Listing
+from transforms.kernel import compiled
 
-_SESSION_MS = 22.5e6  # 09:15 to 15:30: the day that volumes are told for
-_INDEX_LOTS_PER_DAY, _STOCK_LOTS_PER_DAY = 400_000.0, 20_000.0
-_INDEX_OPEN_LOTS, _STOCK_OPEN_LOTS = 90_000.0, 8_000.0
-_SHARES_PER_DAY = 6e6  # of a stock itself
-_OPEN_INTEREST_SWING = 1.5  # volatility of log open interest per √year: about 8 % in a day
+INDEX, EQUITY, FUTURE, OPTION = 0, 1, 2, 3
+_KINDS = {Kind.INDEX: INDEX, Kind.EQUITY: EQUITY, Kind.FUTURE: FUTURE, Kind.OPTION: OPTION}
+
+# How often the books of a kind may change, ms: the index's own pace, then slower.
+_GRIDS_MS = np.array([250, 500, 500, 1_000])
+# Most trades of one contract in a day: about one in every one and a half seconds.
+_MOST_TRADES = 15_000.0
+
+# The largest index's day at the money, and what its neighbours have of it.
+_INDEX_LOTS, _STOCK_LOTS = 400_000.0, 20_000.0
+_SHARES = 6e6
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """One trading day's liveliness, over the rows of a listing.
+class Row(NamedTuple):
+    """One contract as kernels take it; what each field is stands in ``Terms``."""
+
+    symbol: int
+    kind: int
+    settles_ms: int
+    lot_units: int
+    grid_ms: int
+    phase_ms: int
+    stream: np.uint64
+    strike: float
+    sign: float
+    step: float
+    trades: float
+    lots_per_trade: float
+    open_lots: float
+    illiquidity: float
+
+
+class Terms(NamedTuple):
+    """What contracts are and how lively on one trading day, over the rows of a listing.
 
     Attributes:
-        period_ms: mean time between changes.
-        lots_per_ms: mean rate of trading; 0 for an index.
+        symbol: place in the market's symbols.
+        kind: one of ``INDEX``, ``EQUITY``, ``FUTURE``, ``OPTION``.
+        settles_ms: epoch ms; 0 for spots.
+        grid_ms: books change at multiples of this, shifted by ``phase_ms``, alike for one symbol.
+        stream: the contract's own, the same on every day.
+        strike: ₹; NaN unless an option. sign: +1 call, −1 put, else 0.
+        step: distance of strikes, ₹.
+        trades: of the whole day; 0 if it does not trade. lots_per_trade: on average, ≥ 1.
+        open_lots: scale of open interest at the money.
+        illiquidity: 0 for the busiest, towards 1 far from the money; widens the spread.
     """
 
-    period_ms: Ints
-    lots_per_ms: Floats
+    symbol: Ints
+    kind: Ints
+    settles_ms: Ints
+    lot_units: Ints
+    grid_ms: Ints
+    phase_ms: Ints
+    stream: Streams
+    strike: Floats
+    sign: Floats
+    step: Floats
+    trades: Floats
+    lots_per_trade: Floats
+    open_lots: Floats
+    illiquidity: Floats
 
 
-def pace(listing: Listing, trading_day: date, levels: Floats) -> Pace:
-    """The pace of ``trading_day``, whose strikes are counted from ``levels`` (₹, per symbol).
-
-    Depends on the contract and the day alone, so that a later listing tells the same story.
-    """
-    steps = steps_from(listing, levels[listing.symbol_index])
-    days = np.array([_days(row.contract.expiry, trading_day) for row in listing.rows])
-    is_index = _is_index(listing)
-    draw = noise.uniform(listing.streams, np.array([1]))
-    wings = 1.0 + (steps / 6.0) ** 2
-    period = (200.0 + 300.0 * draw) * wings * np.where(is_index, 1.0, 1.6) * (1.0 + days / 60.0)
-    per_day = np.where(is_index, _INDEX_LOTS_PER_DAY, _STOCK_LOTS_PER_DAY)
-    fall = np.exp(-np.abs(steps) / np.where(is_index, 4.0, 2.0)) / (1.0 + days / 7.0)
-    lots = per_day * fall * (0.4 + 1.2 * noise.uniform(listing.streams, np.array([2])))
-    for i, row in enumerate(listing.rows):
-        if not row.is_derivative:
-            lots[i] = 0.0 if row.contract.kind is Kind.INDEX else _SHARES_PER_DAY
-    return Pace(period.astype(np.int64), lots / _SESSION_MS)
-
-
-def volume_units(streams: Streams, lots_per_ms: Floats, lots: Ints, elapsed_ms: Ints) -> Ints:
-    """Units traded since the day's open; never falls while ``elapsed_ms`` grows."""
-    passed = noise.progress(streams + np.uint64(1 << 20), elapsed_ms.astype(np.float64))
-    return np.floor(lots_per_ms * passed).astype(np.int64) * lots
+@compiled
+def row_of(terms: Terms, i: int) -> Row:
+    """One contract of many."""
+    return Row(
+        terms.symbol[i],
+        terms.kind[i],
+        terms.settles_ms[i],
+        terms.lot_units[i],
+        terms.grid_ms[i],
+        terms.phase_ms[i],
+        terms.stream[i],
+        terms.strike[i],
+        terms.sign[i],
+        terms.step[i],
+        terms.trades[i],
+        terms.lots_per_trade[i],
+        terms.open_lots[i],
+        terms.illiquidity[i],
+    )
 
 
-def open_interest_units(
-    listing: Listing, rows: Ints, slow_spot: Floats, at_ms: Floats, years: Floats
-) -> Ints:
-    """Open interest at ``at_ms``: humps out of the money, heavier at round strikes.
-
-    Args:
-        slow_spot: the spot without its moves within a day, ₹; where the humps stand.
-    """
-    streams, sign = listing.streams[rows], listing.sign[rows]
-    step = _step(listing)[rows]
-    strike = listing.strike[rows]
-    outside = np.nan_to_num(sign * (strike - slow_spot) / step, nan=0.0)
-    hump = np.exp(-0.5 * ((outside - 3.0) / 7.5) ** 2) + 0.02
-    round_strike = np.where(np.round(strike / step) % 10 == 0, 1.8, 1.0)
-    base = np.where(_is_index(listing)[rows], _INDEX_OPEN_LOTS, _STOCK_OPEN_LOTS)
-    taste = 0.4 + 1.2 * noise.uniform(streams, np.array([3]))
-    swing = noise.walk(streams + np.uint64(2 << 20), at_ms, noise.SLOW)
-    open_lots = base * hump * round_strike * taste * np.exp(_OPEN_INTEREST_SWING * swing)
-    faded = open_lots / (1.0 + 8.0 * years)
-    is_open = listing.settles_ms[rows] > 0
-    return np.where(is_open, np.round(faded), 0.0).astype(np.int64) * listing.lot_units[rows]
+def terms(
+    listing: Listing, symbols: tuple[Symbol, ...], seed: int, tracks: Sequence[Track]
+) -> Terms:
+    """The terms of a listing on the trading day of ``tracks``, one per symbol."""
+    contracts = [row.contract for row in listing.rows]
+    kind = np.array([_KINDS[contract.kind] for contract in contracts], np.int64)
+    return _terms(
+        symbols,
+        seed,
+        tracks,
+        symbol=listing.symbol_index,
+        kind=kind,
+        strike=listing.strike,
+        sign=listing.sign,
+        settles_ms=listing.settles_ms,
+        lot_units=listing.lot_units,
+    )
 
 
-def steps_from(listing: Listing, level: Floats) -> Floats:
-    """Strikes away from ``level`` (₹, per row), in steps; 0 for spots and futures."""
-    return np.nan_to_num((listing.strike - level) / _step(listing), nan=0.0)
+def row_alone(contract: Contract, symbol: Symbol, rules: Rules, seed: int, track: Track) -> Row:
+    """One contract's terms, as a listing would have them; its symbol counts as the first."""
+    name, expiry = symbol.underlying.symbol, contract.expiry
+    lots = symbol.lot_units or (rules.lot_units(name, expiry) if expiry else None) or 1
+    signs = {None: 0.0, Right.CALL: 1.0, Right.PUT: -1.0}
+    settles = epoch_ms(rules.settlement_at(expiry)) if expiry else 0
+    alone = _terms(
+        (symbol,),
+        seed,
+        (track,),
+        symbol=np.zeros(1, np.int64),
+        kind=np.array([_KINDS[contract.kind]], np.int64),
+        strike=np.array([math.nan if contract.strike is None else contract.strike]),
+        sign=np.array([signs[contract.right]]),
+        settles_ms=np.array([settles], np.int64),
+        lot_units=np.array([lots if expiry else 1], np.int64),
+    )
+    row = row_of(alone, 0)
+    # What comes out of a kernel as a plain integer would go into the next one as a signed one.
+    return row._replace(stream=np.uint64(row.stream))
 
 
-def _step(listing: Listing) -> Floats:
-    return np.array([symbol.step for symbol in listing.symbols])[listing.symbol_index]
+def _terms(
+    symbols: tuple[Symbol, ...],
+    seed: int,
+    tracks: Sequence[Track],
+    *,
+    symbol: Ints,
+    kind: Ints,
+    strike: Floats,
+    sign: Floats,
+    settles_ms: Ints,
+    lot_units: Ints,
+) -> Terms:
+    own = np.array([symbol_stream(s, seed) for s in symbols], np.uint64)
+    stream = _streams(own[symbol], settles_ms, np.nan_to_num(strike), sign)
+    step = np.array([s.step for s in symbols])[symbol]
+    share = np.array([weight(s, int(own[i])) for i, s in enumerate(symbols)])[symbol]
+    is_index = np.array([s.is_index for s in symbols])[symbol]
+    opened = np.array([t.level * math.exp(t.curves[LOG_SPOT, 0]) for t in tracks])[symbol]
+    steps = np.abs(np.nan_to_num((strike - opened) / step))
+    days = np.maximum((settles_ms - tracks[0].curves[STARTS, 0]) / 86_400_000.0, 0.0)
+    lots = share * _lots(kind, is_index, steps, days)
+    lots *= 0.4 + 1.2 * noise.uniform(stream, np.array([2]))
+    trades = np.where(lots < 1.0, 0.0, np.minimum(0.3 * lots**0.9 + 1.0, _MOST_TRADES))
+    grid = _GRIDS_MS[kind]
+    base = np.where(is_index, INDEX_OPEN_LOTS, STOCK_OPEN_LOTS) * share
+    return Terms(
+        symbol=symbol,
+        kind=kind,
+        strike=strike,
+        sign=sign,
+        settles_ms=settles_ms,
+        lot_units=lot_units,
+        step=step,
+        stream=stream,
+        grid_ms=grid,
+        phase_ms=(own[symbol] % grid.astype(np.uint64)).astype(np.int64),
+        trades=trades,
+        lots_per_trade=np.maximum(lots / np.maximum(trades, 1.0), 1.0),
+        open_lots=np.where(settles_ms > 0, base, 0.0),
+        illiquidity=1.0 - 1.0 / (1.0 + (steps / 20.0) ** 2 + days / 120.0),
+    )
 
 
-def _is_index(listing: Listing) -> Mask:
-    return np.array([symbol.is_index for symbol in listing.symbols])[listing.symbol_index]
+def quote_grid(symbol: Symbol, seed: int) -> tuple[int, int]:
+    """Phase and distance, ms of trading, of the instants at which anything of a symbol changes."""
+    finest = min(_GRIDS_MS)
+    return symbol_stream(symbol, seed) % int(finest), int(finest)
 
 
-def _days(expiry: date | None, trading_day: date) -> float:
-    return max(float((expiry - trading_day).days), 0.0) if expiry else 0.0
+def _lots(kind: Ints, is_index: noise.Mask, steps: Floats, days: Floats) -> Floats:
+    """Lots (shares for a stock) of an average day, for the largest of each kind."""
+    at_the_money = np.where(is_index, _INDEX_LOTS, _STOCK_LOTS)
+    reach = np.where(is_index, 5.0, 2.5) * np.sqrt(1.0 + days / 7.0)
+    options = at_the_money * np.exp(-steps / reach) / (1.0 + days / 7.0)
+    futures = np.where(is_index, INDEX_FUTURE_LOTS, STOCK_FUTURE_LOTS) * np.exp(-days / 20.0) * 2
+    by_kind = np.array([np.zeros(kind.size), np.full(kind.size, _SHARES), futures, options])
+    found: Floats = by_kind[kind, np.arange(kind.size)]
+    return found
+
+
+@compiled
+def _streams(symbols: Streams, settles_ms: Ints, strikes: Floats, signs: Floats) -> Streams:
+    found = np.empty(symbols.size, np.uint64)
+    for i in range(symbols.size):
+        found[i] = contract_stream(symbols[i], settles_ms[i], strikes[i], signs[i])
+    return found

@@ -7,9 +7,12 @@ quantity) is decided where it is used. Instants are epoch milliseconds. Nothing 
 from __future__ import annotations
 
 import hashlib
+import math
 
 import numpy as np
 from numpy.typing import NDArray
+
+from transforms.kernel import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -19,19 +22,25 @@ Mask = NDArray[np.bool_]
 MS_PER_YEAR = 525_600 * 60_000.0
 
 # Octaves of the walk: from a quarter of a second to about 48 days, each twice as long.
-_PERIODS_MS: Floats = 250.0 * 2.0 ** np.arange(25, dtype=np.float64)
+_SHORTEST_MS, _OCTAVES = 250.0, 25
 SLOW = 10  # the first octave, of about 4 minutes, that belongs to slowly moving quantities
 
 # A walk summed of smoothstep-interpolated lattices grows as 5.6·c²·σ²·τ: 1.486·c²σ²P for each
 # octave shorter than τ and 2.4·c²σ²τ²/P for each longer one, both sums ≈ 1.44τ. Hence c.
 _WALK_SCALE = 5.6**-0.5 * 12.0**0.5
 
-_PROGRESS_PERIODS_MS = np.array([20_000.0, 300_000.0, 2_700_000.0])
-_PROGRESS_DEPTH = 0.1  # below 1/9, so that three octaves of slope ≤ 3·depth never turn back
+# Levels of a bridge: below the last one, of 1/256, it is straight.
+_BRIDGE_LEVELS = 8
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
+_S27, _S30, _S31, _S32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+_S9, _S11, _S16, _S48 = np.uint64(9), np.uint64(11), np.uint64(16), np.uint64(48)
+_LOW_16 = np.uint64(0xFFFF)
+# Mean and deviation of a sum of four uniform 16-bit numbers.
+_SUM_MEAN = 2.0 * 65_535.0
+_SUM_DEVIATION = math.sqrt(4.0 * (65_536.0**2 - 1.0) / 12.0)
 
 
 def stream(seed: int, *names: object) -> int:
@@ -40,9 +49,71 @@ def stream(seed: int, *names: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
+@compiled
+def hashed(stream: np.uint64, index: int) -> np.uint64:
+    """The splitmix64 finaliser (Steele, Lea, Flood 2014) over a stream and an index."""
+    x = (stream ^ (stream >> _S32)) * _MIX_2 + np.uint64(index) * _GOLDEN
+    x = (x ^ (x >> _S30)) * _MIX_1
+    x = (x ^ (x >> _S27)) * _MIX_2
+    return np.uint64(x ^ (x >> _S31))
+
+
+@compiled
+def uniform_at(stream: np.uint64, index: int) -> float:
+    """A uniform number in [0, 1)."""
+    return float(hashed(stream, index) >> _S11) * 2.0**-53
+
+
+@compiled
+def normal_at(stream: np.uint64, index: int) -> float:
+    """A number of mean 0 and variance 1, nearly normal within ±3.46: a sum of four uniforms."""
+    bits = hashed(stream, index)
+    total = float(bits & _LOW_16) + float((bits >> _S16) & _LOW_16)
+    total += float((bits >> _S32) & _LOW_16) + float(bits >> _S48)
+    return (total - _SUM_MEAN) / _SUM_DEVIATION
+
+
+@compiled
+def walk_at(stream: np.uint64, at_ms: float, first_octave: int) -> float:
+    """``walk`` at one instant."""
+    path = 0.0
+    for octave in range(first_octave, _OCTAVES):
+        period = _SHORTEST_MS * 2.0**octave
+        position = at_ms / period
+        cell = math.floor(position)
+        fraction = position - cell
+        own = stream + (np.uint64(octave - first_octave) << _S9)
+        left = uniform_at(own, int(cell))
+        right = uniform_at(own, int(cell) + 1)
+        blend = fraction * fraction * (3.0 - 2.0 * fraction)
+        path += math.sqrt(period) * (left + (right - left) * blend - 0.5)
+    return path * _WALK_SCALE / math.sqrt(MS_PER_YEAR)
+
+
+@compiled
+def bridge_at(stream: np.uint64, key: int, fraction: float) -> float:
+    """A Brownian bridge of unit variance per unit of time, 0 at fraction 0 and 1.
+
+    Paul Lévy's construction: midpoints drawn level by level down to 1/256, straight between them.
+
+    Args:
+        key: which bridge; each has 256 indices of the stream to itself.
+    """
+    value, cells = 0.0, 1
+    for _ in range(_BRIDGE_LEVELS):
+        position = fraction * cells
+        cell = min(int(position), cells - 1)
+        tent = 1.0 - abs(2.0 * (position - cell) - 1.0)
+        value += normal_at(stream, (key << 8) + cells + cell) * tent * 0.5 / math.sqrt(cells)
+        cells *= 2
+    return value
+
+
 def uniform(streams: Streams, indices: Ints) -> Floats:
     """Uniform numbers in [0, 1) for each (stream, index); the arrays broadcast."""
-    return (_hash(streams, indices) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    both = np.broadcast_arrays(streams, indices)
+    flat = _uniforms(both[0].flatten(), both[1].flatten())
+    return flat.reshape(both[0].shape)
 
 
 def walk(streams: Streams, at_ms: Floats, first_octave: int = 0) -> Floats:
@@ -54,60 +125,23 @@ def walk(streams: Streams, at_ms: Floats, first_octave: int = 0) -> Floats:
     Args:
         streams: shape (n,) or (1,).
         at_ms: shape (n,), epoch ms.
-        first_octave: leave out the octaves shorter than ``_PERIODS_MS[first_octave]``.
+        first_octave: leave out the octaves shorter than 250 ms · 2**first_octave.
     """
-    periods = _PERIODS_MS[first_octave:]
-    amplitudes = _WALK_SCALE * np.sqrt(periods / MS_PER_YEAR)
-    path: Floats = _lattice(streams, at_ms, periods) @ amplitudes
+    both = np.broadcast_arrays(streams, at_ms)
+    return _walks(both[0].copy(), both[1].copy(), first_octave)
+
+
+@compiled
+def _uniforms(streams: Streams, indices: Ints) -> Floats:
+    drawn = np.empty(streams.size)
+    for i in range(streams.size):
+        drawn[i] = uniform_at(streams[i], indices[i])
+    return drawn
+
+
+@compiled
+def _walks(streams: Streams, at_ms: Floats, first_octave: int) -> Floats:
+    path = np.empty(streams.size)
+    for i in range(streams.size):
+        path[i] = walk_at(streams[i], at_ms[i], first_octave)
     return path
-
-
-def progress(streams: Streams, elapsed_ms: Floats) -> Floats:
-    """An uneven clock: increasing, 0 at 0, on average as fast as ``elapsed_ms``; shape (n,)."""
-    wobble = _lattice(streams, elapsed_ms, _PROGRESS_PERIODS_MS)
-    start = _lattice(streams, np.zeros(1), _PROGRESS_PERIODS_MS)
-    weights = 2.0 * _PROGRESS_DEPTH * _PROGRESS_PERIODS_MS
-    passed: Floats = np.maximum(elapsed_ms + (wobble - start) @ weights, 0.0)
-    return passed
-
-
-def last_change_ms(streams: Streams, periods_ms: Ints, at_ms: Ints) -> Ints:
-    """When each instrument last changed, at or before ``at_ms``.
-
-    One change falls at a hashed place in each cell of the instrument's period.
-    """
-    phase = (streams % periods_ms.astype(np.uint64)).astype(np.int64)
-    cell = (at_ms - phase) // periods_ms
-    change = _change_in(streams, periods_ms, phase, cell)
-    before = _change_in(streams, periods_ms, phase, cell - 1)
-    return np.where(change <= at_ms, change, before)
-
-
-def _change_in(streams: Streams, periods_ms: Ints, phase: Ints, cell: Ints) -> Ints:
-    offset = (uniform(streams, cell) * periods_ms).astype(np.int64)
-    found: Ints = phase + cell * periods_ms + offset
-    return found
-
-
-def _lattice(streams: Streams, at_ms: Floats, periods_ms: Floats) -> Floats:
-    """Value noise in [-½, ½), shape (n, octaves): hashed lattice values joined by smoothsteps."""
-    position = at_ms[:, None] / periods_ms
-    cell = np.floor(position)
-    fraction = position - cell
-    octave_streams = streams[:, None] + (
-        np.arange(periods_ms.size, dtype=np.uint64) << np.uint64(9)
-    )
-    left = uniform(octave_streams, cell.astype(np.int64))
-    right = uniform(octave_streams, cell.astype(np.int64) + 1)
-    blend = fraction * fraction * (3.0 - 2.0 * fraction)
-    mixed: Floats = left + (right - left) * blend - 0.5
-    return mixed
-
-
-def _hash(streams: Streams, indices: Ints) -> Streams:
-    """The splitmix64 finaliser (Steele, Lea, Flood 2014) over a stream and an index."""
-    x = (streams ^ (streams >> np.uint64(32))) * _MIX_2 + indices.astype(np.uint64) * _GOLDEN
-    x = (x ^ (x >> np.uint64(30))) * _MIX_1
-    x = (x ^ (x >> np.uint64(27))) * _MIX_2
-    hashed: Streams = x ^ (x >> np.uint64(31))
-    return hashed

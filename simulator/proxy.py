@@ -163,7 +163,9 @@ class _Entrance(asyncio.Protocol):
         if head.startswith(f"GET {_AUTHORITY_PATH} ".encode()):
             self._close_with(Answer(HTTPStatus.OK, self._inside.authority))
         elif (answer := refused(head)) is not None:
-            _LOG.warning("simulator_proxy_refused", status=answer.status.value, why=answer.text.strip())
+            _LOG.warning(
+                "simulator_proxy_refused", status=answer.status.value, why=answer.text.strip()
+            )
             self._close_with(answer)
         else:
             # Nothing is read before TLS is in place: the first byte already belongs to it.

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from simulator.exchange import Bars, Market
+from simulator.exchange import Market
 from simulator.noise import Floats, Ints
+from simulator.quotes import Bars
 
 INTERVALS = ("1d", "I1", "I30")
 

@@ -16,11 +16,12 @@ import numpy as np
 
 from market.contract import Kind
 from market.rules import IST
+from simulator.book import TICK
 from simulator.closing_auction import ClosingAuction, Indications
-from simulator.exchange import Bars, Market
+from simulator.exchange import Market
 from simulator.noise import Floats, Ints, Mask
 from simulator.quote_bars import bars
-from simulator.quotes import TICK, Quotes, ladder, round_to_tick
+from simulator.quotes import Bars, Quotes, ladder, round_to_tick
 from simulator.records import Json
 from simulator.universe import Listing
 

@@ -12,7 +12,7 @@ from typing import Any
 from market.contract import Kind
 from market.rules import at_ist
 from simulator import noise
-from simulator.quotes import TICK
+from simulator.book import TICK
 from simulator.timetable import epoch_ms
 from simulator.universe import Listed
 

@@ -10,8 +10,9 @@ from datetime import datetime
 
 import numpy as np
 
-from simulator.exchange import Bars, Market
+from simulator.exchange import Market
 from simulator.noise import Ints, Mask
+from simulator.quotes import Bars
 from simulator.timetable import Shown
 from simulator.wire import HAS_DAY, HAS_MINUTE, Entries
 

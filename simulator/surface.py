@@ -1,17 +1,16 @@
 """The true volatility surface: SSVI over a term structure, without static arbitrage.
 
-Pure functions of level, time to expiry and log-moneyness. How the level moves stands in
-``exchange``. Source: Gatheral and Jacquier, "Arbitrage-free SVI volatility surfaces",
-Quantitative Finance 14(1), 2014 (arXiv:1204.0646).
+Pure functions of level, time to expiry and log-moneyness, one point at a time, for kernels. How the
+level moves stands in ``paths``. Source: Gatheral and Jacquier, "Arbitrage-free SVI volatility
+surfaces", Quantitative Finance 14(1), 2014 (arXiv:1204.0646).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from simulator.noise import Floats
+from transforms.kernel import compiled
 
 # Speed at which today's variance returns to its long-run level, per year.
 _REVERSION = 6.0
@@ -34,22 +33,21 @@ class Smile:
             raise ValueError(f"smile {self} allows arbitrage, expected η(1 + |ρ|) ≤ 2")
 
 
-def at_the_money_variance(years: Floats, variance_now: Floats, variance_far: Floats) -> Floats:
+@compiled
+def at_the_money_variance(years: float, variance_now: float, variance_far: float) -> float:
     """Total variance θ at the money: variance that reverts to its far level, integrated.
 
     Non-decreasing in ``years`` for any positive levels, so it brings no calendar arbitrage
     (Theorem 4.1, first condition).
     """
-    pull = _REVERSION * years
-    total: Floats = years * variance_far + (variance_now - variance_far) * (
-        -np.expm1(-pull) / _REVERSION
-    )
-    return total
+    settled = -math.expm1(-_REVERSION * years) / _REVERSION
+    return years * variance_far + (variance_now - variance_far) * settled
 
 
+@compiled
 def total_variance(
-    log_moneyness: Floats, theta: Floats, correlation: Floats, steepness: Floats
-) -> Floats:
+    log_moneyness: float, theta: float, correlation: float, steepness: float
+) -> float:
     """Total variance w(k, θ) of SSVI with the power law φ(θ) = η / √(θ(1 + θ)).
 
     With γ = ½ and η(1 + |ρ|) ≤ 2 the surface has neither butterfly nor calendar arbitrage
@@ -62,11 +60,11 @@ def total_variance(
     """
     phi = curvature(theta, steepness)
     skewed = phi * log_moneyness + correlation
-    root = np.sqrt(skewed * skewed + 1.0 - correlation * correlation)
-    total: Floats = 0.5 * theta * (1.0 + correlation * phi * log_moneyness + root)
-    return total
+    root = math.sqrt(skewed * skewed + 1.0 - correlation * correlation)
+    return 0.5 * theta * (1.0 + correlation * phi * log_moneyness + root)
 
 
-def curvature(theta: Floats, steepness: Floats) -> Floats:
+@compiled
+def curvature(theta: float, steepness: float) -> float:
     """φ(θ) of the power law with γ = ½."""
-    return steepness / np.sqrt(theta * (1.0 + theta))
+    return steepness / math.sqrt(theta * (1.0 + theta))

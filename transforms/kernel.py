@@ -87,7 +87,19 @@ class _KernelCache(FunctionCache):
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         # Not numba's own key: it pickles what a function closes over, and a kernel's pickle is
         # another one in each process.
-        return (sig, codegen.magic_tuple(), _shown(self._options), fingerprint(self._py_func))
+        # Nor the signature as it is: its pickle names classes, and an index that names one which is
+        # gone cannot be read any more.
+        return (
+            _signature(sig),
+            codegen.magic_tuple(),
+            _shown(self._options),
+            fingerprint(self._py_func),
+        )
+
+
+def _signature(types: Any) -> str:
+    """Text of the arguments' types; of a named tuple the names of its fields, too."""
+    return "; ".join(f"{part} {getattr(part, 'fields', '')}" for part in types)
 
 
 def fingerprint(function: Callable[..., Any]) -> str:
@@ -139,6 +151,9 @@ def _names(code: CodeType) -> set[str]:
 def _value_parts(name: str, value: Any, seen: set[int]) -> Iterator[str]:
     if _is_constant(value):
         yield f"{name}={_shown(value)}"
+    # Kernels read a named tuple by place, so its order is part of their code.
+    if isinstance(value, type) and hasattr(value, "_fields"):
+        yield f"{name} {_shown(value._fields)}"
     # A compiled function, an intrinsic, or a plain function that an intrinsic writes code with.
     called = getattr(value, "py_func", None) or getattr(value, "_defn", None)
     if called is None and isinstance(value, FunctionType) and "." not in name:

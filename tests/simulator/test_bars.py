@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from market.rules import IST, at_ist, rules_for
 from simulator import bars
+from simulator.bulk import Candles
 from simulator.candle_windows import Unit, bar_start, resolution
-from simulator.exchange import Candles, Market
+from simulator.exchange import Market
 from simulator.timetable import epoch_ms
 from tests.simulator.standing import ist
 

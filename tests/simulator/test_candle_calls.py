@@ -18,8 +18,9 @@ from market.contract import Contract
 from market.rules import at_ist
 from simulator import candle_calls
 from simulator.access import Limit
+from simulator.bulk import Candles
 from simulator.candle_windows import CandleOptions, Unit, bar_start
-from simulator.exchange import Candles, Market
+from simulator.exchange import Market
 from simulator.server import SimulatorConfig
 from simulator.timetable import epoch_ms
 from tests.fix_simulator import SimulatedExchange, running_simulator

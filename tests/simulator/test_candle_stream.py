@@ -15,9 +15,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from simulator import candle_stream
+from simulator.bulk import Candles
 from simulator.calls import Handler
 from simulator.candle_stream import Work
-from simulator.exchange import Candles
 
 _FIRST_MS = 1_763_955_900_000  # 2025-11-24 09:15 IST
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from market.rules import IST, rules_for
-from simulator.exchange import Bars, Market
+from simulator.exchange import Market
 from simulator.noise import Ints
 from simulator.quote_bars import bars
+from simulator.quotes import Bars
 from simulator.timetable import epoch_ms
 
 _MARKET = Market(7, rules_for("nse"), ["NIFTY", "RELIANCE"])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from market.rules import rules_for
 from simulator.exchange import Market
-from simulator.truth import truth
+from simulator.truth_shape import truth
 
 _NOON = datetime(2026, 11, 25, 6, 30, tzinfo=UTC)
 _MARKET = Market(7, rules_for("nse"), ["NIFTY", "RELIANCE"])
