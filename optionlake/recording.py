@@ -23,7 +23,7 @@ from optionlake.serve import signalled
 from optionlake.settings import Settings
 from simulator import recorder
 from simulator.recorder import Recorder, Target, Wish
-from simulator.recording import About
+from simulator.recording import About, Recording
 from simulator.tokens import mint
 
 _KEYS_FILE = "@"
@@ -67,6 +67,9 @@ def record(settings: Settings, wanted: Wanted, console: Console) -> About:
     with _bar(console, wish.seconds) as tell:
         about = asyncio.run(until_stopped(tell))
     console.print(f"{about.frames} frames in {wanted.folder}", soft_wrap=True)
+    if unheard := silent(wanted.folder, about):
+        # The protocol refuses nothing, so a wrong key or one too many shows by its absence only.
+        console.print(f"nothing came for {', '.join(unheard)}", style="yellow", soft_wrap=True)
     console.print(f"serve it again: optionlake simulate --replay {wanted.folder}", soft_wrap=True)
     return about
 
@@ -115,6 +118,14 @@ def _seconds(minutes: float | None) -> float | None:
     if not (math.isfinite(minutes) and minutes > 0):
         raise ConfigurationError(f"--minutes {minutes:g}, expected more than 0")
     return minutes * 60
+
+
+def silent(folder: Path, about: About) -> list[str]:
+    """Keys that no frame told of; a hundred of them will do."""
+    if not about.frames:
+        return list(about.keys)[:100]
+    recording = Recording(folder)
+    return [key for key in about.keys if not recording.has(key)][:100]
 
 
 @contextmanager

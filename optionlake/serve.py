@@ -36,6 +36,8 @@ def simulator(settings: Settings, typed: Typed, report: Report) -> None:
         ConfigurationError: for what was typed, a symbol that the exchange does not list, or a port
             that is taken.
     """
+    if typed.replay is not None:
+        report(f"reading {typed.replay}")
     run = prepared(settings, typed)
     config = run.config
 

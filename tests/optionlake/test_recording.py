@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -11,14 +13,15 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from market.errors import AuthenticationError, ConfigurationError
-from optionlake.recording import Wanted, keys_of, record, target_of
+from optionlake.recording import Wanted, keys_of, record, silent, target_of
 from optionlake.settings import Settings
-from simulator.recording import Recording
+from simulator.recording import About, Recording
 from simulator.server import SimulatorConfig
 from simulator.tokens import holder
 from tests.fix_simulator import running_simulator, wall_clock
 from tests.optionlake.test_serve import WAIT_SECONDS, running
 from tests.optionlake.test_supervisor import eventually
+from tests.simulator.recorded import OPTION, START, STOCK, feeds, last, write
 
 NIFTY = "NSE_INDEX|Nifty 50"
 
@@ -64,15 +67,24 @@ def test_no_time_is_refused(tmp_path: Path, minutes: float) -> None:
 
 
 def test_it_records_for_as_long_as_was_asked(tmp_path: Path) -> None:
-    """And says what came of it and how to serve it again."""
+    """And says what came of it, for which keys nothing did, and how to serve it again."""
     out = StringIO()
     with running_simulator(SimulatorConfig(symbols=("NIFTY",), frame_seconds=0.05)) as exchange:
-        wanted = Wanted(tmp_path / "r", (NIFTY,), "full", 0.01, exchange.url)
+        wanted = Wanted(tmp_path / "r", (NIFTY, "NSE_FO|1"), "full", 0.01, exchange.url)
         about = record(Settings(), wanted, Console(file=out))  # type: ignore[call-arg]
     assert about.is_complete
-    assert Recording(tmp_path / "r").frames == about.frames > 1
     assert f"{about.frames} frames" in out.getvalue()
+    assert re.search(r"nothing came for .*NSE_FO\|1\n", out.getvalue())
     assert f"simulate --replay {tmp_path / 'r'}" in out.getvalue()
+
+
+def test_silent_keys_are_found(tmp_path: Path) -> None:
+    """Those that no frame told of; all of them if there is no frame."""
+    about = About("here", (STOCK, OPTION), "full", START, frames=1)
+    write(tmp_path / "journal", [(0, feeds(0, stock=last(1)))])
+    (tmp_path / "about.json").write_text(about.to_json())
+    assert silent(tmp_path, about) == [OPTION]
+    assert silent(tmp_path / "empty", replace(about, frames=0)) == [STOCK, OPTION]
 
 
 def test_ctrl_c_ends_in_order(tmp_path: Path) -> None:
