@@ -21,6 +21,7 @@ from brokers.upstox.codec import UpstoxCodec
 from brokers.upstox.rest import Upstox
 from market.errors import AuthenticationError, BrokerUnavailable
 from market.rules import AlwaysOpen
+from simulator.faults import fault
 from storage.journal import records
 from streaming.arrivals import Arrival
 from streaming.connection import ConnectionConfig, FeedConnection, backoff, refused_backoff
@@ -174,6 +175,24 @@ def test_mute_socket_is_replaced(
             simulator.control.unmute()
             await until(lambda: len(made.gaps) == 1)
             assert made.gaps[0].reason.startswith("mute")
+
+    run(test())
+
+
+def test_half_open_socket_is_replaced(
+    broker: Upstox, tokens: StaticToken, simulator: SimulatedExchange, tmp_path: Path
+) -> None:
+    """A link that answers not even a ping is dead; every key comes back on another."""
+    patience = Patience(silent_seconds=3.0)
+
+    async def test() -> None:
+        settings = config(tmp_path / "j")
+        async with connected(broker.authorize_feed, tokens, settings, patience) as made:
+            await until(lambda: made.session.state is State.LIVE)
+            # The first connection only: its successor is good.
+            simulator.control.add(fault("half_open", times=1))
+            await until(lambda: len(made.gaps) == 1)
+            assert made.gaps[0].reason.startswith("silent")
 
     run(test())
 
