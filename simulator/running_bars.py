@@ -73,7 +73,8 @@ class RunningBars:
 
     def _take_minute(self, rows: Ints, minutes: Bars, shown: Shown) -> None:
         self._minute[rows] = shown.at_ms // _MINUTE_MS
-        if minutes.starts_ms < shown.opened_ms:
+        # Before the day's first minute is over there is none to tell.
+        if not shown.opened_ms <= minutes.starts_ms <= shown.at_ms - _MINUTE_MS:
             self._entries["content"][rows] &= ~HAS_MINUTE
             return
         self._fill("minute", rows, minutes)
