@@ -102,6 +102,9 @@ def simulate(
         Literal["always", "nse"] | None,
         _option("market", help="never close, or keep the exchange's hours"),
     ] = None,
+    feedback: Annotated[
+        float | None, _option("market", help="λ: how much hedging moves the indices; 0 for none")
+    ] = None,
     start: Annotated[
         str | None,
         _option("time", help='begin at "2026-11-25 09:15" (IST) or an ISO instant; default now'),
@@ -150,6 +153,7 @@ def simulate(
         proxy_port=proxy_port,
         seed=seed,
         session=session,
+        feedback=feedback,
         symbols=symbols,
         start=start,
         speed=speed,

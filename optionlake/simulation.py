@@ -28,6 +28,7 @@ from simulator.tokens import mint
 Clock = Callable[[], datetime]
 KeyLimits = Literal["socket", "user", "off"]
 EVERY_SYMBOL = "all"
+_MOST_FEEDBACK = 10.0  # any more has long reached the bounds of what hedging makes of volatility
 _Value = TypeVar("_Value")
 
 
@@ -49,6 +50,7 @@ class Typed:
     seed: int | None = None
     session: Literal["nse", "always"] | None = None
     symbols: str | None = None
+    feedback: float | None = None
     start: str | None = None
     speed: float | None = None
     is_plus: bool = True
@@ -96,6 +98,7 @@ def prepared(settings: Settings, typed: Typed) -> Run:
         seed=_given(typed.seed, base.seed),
         session=_given(typed.session, base.session),
         symbols=_symbols(typed.symbols, base.symbols),
+        feedback=_feedback(typed.feedback, base.feedback),
         limits=base.limits if typed.has_limits else (),
         login=replace(base.login, is_plus=typed.is_plus),
         feed=_feed(base.feed, typed.key_limits),
@@ -211,12 +214,27 @@ def _written(value: Value) -> str:
 
 
 def _check_together(typed: Typed) -> None:
-    market = {"--seed": typed.seed, "--session": typed.session, "--symbols": typed.symbols}
+    market: dict[str, object] = {
+        "--seed": typed.seed,
+        "--session": typed.session,
+        "--symbols": typed.symbols,
+        "--feedback": typed.feedback,
+    }
     wrong = [flag for flag, value in market.items() if value is not None]
     if typed.replay is not None and wrong:
         raise ConfigurationError(
             f"{', '.join(wrong)} cannot go with --replay: a recording's market is over"
         )
+
+
+def _feedback(typed: float | None, otherwise: float) -> float:
+    if typed is None:
+        return otherwise
+    if not abs(typed) <= _MOST_FEEDBACK:
+        raise ConfigurationError(
+            f"--feedback {typed:g}, expected -{_MOST_FEEDBACK:g} to {_MOST_FEEDBACK:g}; 0 is none"
+        )
+    return typed
 
 
 def _faults(typed: Typed) -> tuple[tuple[Fault, ...], int | None]:

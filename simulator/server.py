@@ -27,7 +27,7 @@ from simulator.clocks import ClockDesk
 from simulator.connection import SocketRules
 from simulator.console import Console
 from simulator.control import Control, Line
-from simulator.exchange import Market
+from simulator.exchange import HEDGING, Market
 from simulator.expired_calls import ExpiredCalls
 from simulator.faults import Fault
 from simulator.feed_options import DEFAULT_FEED_OPTIONS, FeedOptions
@@ -55,6 +55,9 @@ class SimulatorConfig:
         port: 0 for any free one.
         session: ``nse`` keeps the exchange's hours, ``always`` never closes.
         symbols: underlyings to list; None for all.
+        feedback: λ, how much the indices' moves are damped or fed by hedging (``feedback``); 0 for
+            not at all.
+        hedging: λ, how strongly dealers' hedging acts on the indices (``feedback``); 0 for none.
         limits: rate limits per user; empty switches them off.
         limit_scope: whether a user has one budget for all paths or one for each ``api``.
         is_address_limited: whether calls without a token are limited too, by their address.
@@ -82,6 +85,7 @@ class SimulatorConfig:
     seed: int = 7
     session: Literal["always", "nse"] = "always"
     symbols: tuple[str, ...] | None = None
+    feedback: float = HEDGING
     limits: tuple[Limit, ...] = BROKER_LIMITS
     limit_scope: Literal["user", "api"] = "user"
     is_address_limited: bool = True
@@ -136,7 +140,7 @@ async def serve(config: SimulatorConfig, clock: Callable[[], datetime]) -> Async
         ConfigurationError: for a symbol that the exchange does not list.
         OSError: if a port is taken.
     """
-    market = Market(config.seed, rules_for(config.session), config.symbols)
+    market = Market(config.seed, rules_for(config.session), config.symbols, config.feedback)
     loop = asyncio.get_running_loop()
     fault_seed = config.seed if config.fault_seed is None else config.fault_seed
     injection = Injection(fault_seed, config.faults, clock(), _symbols_of(market, clock))

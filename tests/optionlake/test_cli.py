@@ -107,12 +107,13 @@ def test_simulate_hands_over_what_was_typed(monkeypatch: pytest.MonkeyPatch) -> 
     typed = _typed(
         monkeypatch,
         *("--port", "1", "--proxy-port", "2", "--seed", "3", "--symbols", "NIFTY,TCS"),
-        *("--session", "nse", "--start", "2026-11-25 09:15", "--speed", "60"),
+        *("--session", "nse", "--feedback", "0.5", "--start", "2026-11-25 09:15", "--speed", "60"),
         *("--plan", "normal", "--no-limits", "--key-limits", "user"),
         *("--fault", "reset:at=+5s", "--fault", "mute", "--scenario", "s.yaml"),
     )
     assert (typed.port, typed.proxy_port, typed.seed, typed.symbols) == (1, 2, 3, "NIFTY,TCS")
     assert (typed.session, typed.start, typed.speed) == ("nse", "2026-11-25 09:15", 60)
+    assert typed.feedback == 0.5
     assert (typed.is_plus, typed.has_limits, typed.key_limits) == (False, False, "user")
     assert list(typed.faults) == ["reset:at=+5s", "mute"]
     assert typed.scenario == Path("s.yaml")
@@ -148,6 +149,7 @@ def test_every_fault_is_listed() -> None:
     [
         (("--fault", "clsoe"), "close"),
         (("--start", "noon"), "'noon' is no time"),
+        (("--feedback", "nan"), "expected -10 to 10"),
         (("--speed", "-1"), "expected 0 (paused)"),
         (("--symbols", "NOSUCH", "--port", "0"), "NOSUCH"),
         (("--replay", "nowhere"), "no recording in nowhere"),

@@ -42,6 +42,7 @@ def test_what_was_typed_wins() -> None:
     ).config
     assert (config.port, config.proxy_port, config.seed) == (5, 0, 9)
     assert (config.session, config.symbols, config.limits) == ("always", ("INFY", "TCS"), ())
+    assert _prepared(feedback=0.0).config.feedback == 0
     assert _prepared(symbols="all").config.symbols is None
     assert _prepared(is_plus=False).config.login.is_plus is False
 
