@@ -11,6 +11,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable
+from itertools import chain
 
 from rich.progress import track
 
@@ -21,6 +22,7 @@ from market.rules import rules_for
 from optionlake import compose
 from optionlake.settings import Settings
 from optionlake.simulation import Typed, prepared, welcome
+from simulator import warming as simulator_warming
 from simulator.server import serve
 from storage.provision import cache_folder, provision
 from streaming import pipeline
@@ -89,8 +91,9 @@ def dashboard(settings: Settings) -> None:
 
 def prepare(settings: Settings, report: Report) -> None:
     """Compile the kernels and fetch the database's programs, unless a database is set."""
-    steps = track(warming.steps(), "compiling kernels, once", total=warming.COUNT)
-    for _ in steps:
+    steps = chain(warming.steps(), simulator_warming.steps())
+    total = warming.COUNT + simulator_warming.COUNT
+    for _ in track(steps, "compiling kernels, once", total=total):
         pass
     if settings.database_url is None:
         provision(cache_folder() / "timescaledb", report)
