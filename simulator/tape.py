@@ -17,7 +17,6 @@ from simulator import noise
 from simulator.book import (
     TICK,
     TICKS_PER_RUPEE,
-    State,
     book,
     is_stock,
     last_of,
@@ -34,6 +33,8 @@ from transforms.kernel import compiled
 _PLACE, _SIZE, _PRICE = np.uint64(11), np.uint64(12), np.uint64(13)
 _TRADES_PER_DAY = 1 << 21  # more than any contract has
 _AUCTION_SHARE = 0.02  # of a stock's day that the closing auction turns over
+# Arithmetic may put a mark so far from its place.
+_HAIR_MS = 1e-6
 # Beyond the bridge's ends, in deviations of the minute: passed once in ten million minutes.
 _FARTHEST = 3.0
 _OVER_BOUND = 1.003
@@ -55,7 +56,11 @@ class Trade(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """Prices in ₹; ``trades`` 0 where nobody traded, and then the prices are NaN."""
+    """Prices in ₹.
+
+    Attributes:
+        trades: that were looked at; 0 where there were none, and then the prices mean nothing.
+    """
 
     open: float
     high: float
@@ -74,9 +79,9 @@ def last_trade(track: Track, row: Row, traded_ms: int) -> Trade:
     count = _count_by(track, row, traded_ms)
     if count == 0:
         return Trade(0, 0, 0, 0)
-    at = min(_shown_at(track, row, count), traded_ms)
     units = _units(track, row, count)
-    return Trade(count, at, units, units - _units(track, row, count - 1))
+    last_units = units - _units(track, row, count - 1)
+    return Trade(count, _shown_at(track, row, count), units, last_units)
 
 
 @compiled
@@ -92,7 +97,7 @@ def price_of(track: Track, row: Row, trade: Trade) -> float:
 def first_price(track: Track, row: Row) -> float:
     """₹ of the day's first trade; ask only where there is one."""
     at = _shown_at(track, row, 1)
-    return price_of(track, row, Trade(1, at, 0, 0))
+    return price_of(track, row, Trade(max(_count_by(track, row, at), 1), at, 0, 0))
 
 
 @compiled
@@ -100,17 +105,15 @@ def bar(track: Track, row: Row, start_ms: int, end_ms: int) -> Bar:
     """Everything that showed in ``start_ms <= t < end_ms``, ms of trading."""
     if row.kind == INDEX:
         return _index_bar(track, row, start_ms, end_ms)
-    first = 1 if start_ms <= 0 else _count_by(track, row, start_ms - 1) + 1
+    number = 1 if start_ms <= 0 else _count_by(track, row, start_ms - 1) + 1
     last = _count_by(track, row, end_ms - 1)
     made = Bar(math.nan, -math.inf, math.inf, math.nan, 0)
-    at = -1
-    true = State(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    for count in range(first, last + 1):
-        shown = _shown_at(track, row, count)
-        if shown != at:
-            at, true = shown, state(track, row, shown)
-        draw = _price_draw(track, row, count)
-        made = _with(made, last_of(book(track, row, at, true), true, draw) / TICKS_PER_RUPEE)
+    while number <= last:
+        # Of several trades between two quotes only the newest is ever seen.
+        at = _shown_at(track, row, number)
+        number = max(_count_by(track, row, at), number)
+        made = _with(made, price_of(track, row, Trade(number, at, 0, 0)))
+        number += 1
     if is_stock(row) and start_ms <= track.auction_closes < end_ms and _has_auction(track):
         made = _with(made, price_of(track, row, _auction(track, row)))
     return made
@@ -124,22 +127,14 @@ def day_bar(track: Track, row: Row, end_ms: int, lowest: Floats, highest: Floats
         lowest, highest: bounds of ln(spot/level) in each minute.
     """
     minutes = -(-end_ms // MINUTE_MS)
-    first, made = -1, Bar(math.nan, -math.inf, math.inf, math.nan, 0)
-    last = made
     # The first and the last minute with a trade give open and close, and a range to begin with.
-    for minute in range(minutes):
-        made = _minute_bar(track, row, minute, end_ms)
-        if made.trades:
-            first = minute
-            break
-    if first < 0:
+    first, made = _first_bar(track, row, 0, minutes, 1, end_ms)
+    if made.trades == 0:
         return made
-    for minute in range(minutes - 1, first, -1):
-        last = _minute_bar(track, row, minute, end_ms)
-        if last.trades:
-            made = _joined(made, last)
-            break
-    for minute in range(first + 1, minutes):
+    last, final = _first_bar(track, row, minutes - 1, first, -1, end_ms)
+    if final.trades:
+        made = _joined(made, final)
+    for minute in range(first + 1, last):
         low, high = _reach(track, row, minute, lowest[minute], highest[minute])
         if high > made.high or low < made.low:
             part = _minute_bar(track, row, minute, end_ms)
@@ -166,16 +161,31 @@ def extend(
 ) -> None:
     """Narrow the bounds of the first ``minutes`` to what is quoted in them; known ones stay."""
     for minute in range(minutes):
-        if not math.isnan(low[minute]):
+        # Both are there once both are final: another thread may be at the same minute.
+        if not (math.isnan(low[minute]) or math.isnan(high[minute])):
             continue
         at = minute * MINUTE_MS
         if at >= phase_ms:
             at += (phase_ms - at) % grid_ms
-        low[minute], high[minute] = math.inf, -math.inf
+        lowest, highest = math.inf, -math.inf
         while at < (minute + 1) * MINUTE_MS:
             here = log_spot(track, at)
-            low[minute], high[minute] = min(low[minute], here), max(high[minute], here)
+            lowest, highest = min(lowest, here), max(highest, here)
             at = phase_ms if at < phase_ms else at + grid_ms
+        low[minute], high[minute] = lowest, highest
+
+
+@compiled
+def _first_bar(
+    track: Track, row: Row, start: int, stop: int, step: int, end_ms: int
+) -> tuple[int, Bar]:
+    """The first of some minutes that has a trade, and its bar; ``stop`` if none has."""
+    made = Bar(math.nan, -math.inf, math.inf, math.nan, 0)
+    for minute in range(start, stop, step):
+        made = _minute_bar(track, row, minute, end_ms)
+        if made.trades:
+            return minute, made
+    return stop, made
 
 
 @compiled
@@ -280,11 +290,11 @@ def _shown_at(track: Track, row: Row, count: int) -> int:
     minute = _minute_of(track, mark)
     passed = track.curves[TURNOVER, minute]
     width = track.curves[TURNOVER, minute + 1] - passed
-    at = math.ceil((minute + (mark - passed) / width) * MINUTE_MS)
+    at = math.ceil((minute + (mark - passed) / width) * MINUTE_MS - _HAIR_MS)
     shown = quoted_at(row, at)
     if shown < at:
         shown = _following(row, shown)
-    # Rounding may put the mark a hair on the wrong side of a quote: the count decides.
+    # Within a hair of a quote the count decides on which side the mark is.
     if _count(track, row, shown) < count:
         return _following(row, shown)
     return shown
