@@ -57,7 +57,6 @@ class SimulatorConfig:
         symbols: underlyings to list; None for all.
         feedback: λ, how much the indices' moves are damped or fed by hedging (``feedback``); 0 for
             not at all.
-        hedging: λ, how strongly dealers' hedging acts on the indices (``feedback``); 0 for none.
         limits: rate limits per user; empty switches them off.
         limit_scope: whether a user has one budget for all paths or one for each ``api``.
         is_address_limited: whether calls without a token are limited too, by their address.
