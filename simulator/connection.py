@@ -15,7 +15,7 @@ import socket as sockets
 import struct
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import structlog
 from aiohttp import WSMessage, WSMsgType, web
@@ -79,7 +79,7 @@ class Beat:
             await asyncio.sleep(due_seconds - loop.time())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Surroundings:
     """What all connections share."""
 
@@ -89,6 +89,12 @@ class Surroundings:
     rules: SocketRules
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     states: dict[datetime, tuple[Hashable, bytes]] = field(default_factory=dict)
+    latest: datetime = datetime.min.replace(tzinfo=UTC)
+
+    def forward(self, now: datetime) -> datetime:
+        """``now``, or what another connection was told of meanwhile: the source only goes on."""
+        self.latest = max(self.latest, now)
+        return self.latest
 
     def state(self, now: datetime) -> tuple[Hashable, bytes]:
         """The market's state, asked for once for all connections."""
@@ -124,19 +130,25 @@ class Connection:
         self._ping_due_seconds = 0.0
         self._is_heard = asyncio.Event()
         self._is_closing = False
+        self._taking: asyncio.Task[None] | None = None
+        self._ending = asyncio.Lock()
 
     async def run(self, beat: Beat) -> None:
         """Serve until either side closes."""
         # The state comes before the answer to any request, however early that is.
         await self._step(self._clock(), is_first=True)
+        self._taking = asyncio.create_task(self._take_requests())
         stepping = asyncio.create_task(self._follow(beat))
         try:
-            await self._take_requests()
+            # Not awaited itself: whoever closes the connection cancels it.
+            await asyncio.wait((self._taking,))
         finally:
+            self._taking.cancel()
             if not self._is_closing:
                 stepping.cancel()
-            await asyncio.gather(stepping, return_exceptions=True)
-            self._feed.close()
+            await asyncio.gather(self._taking, stepping, return_exceptions=True)
+            async with self._ending:
+                self._feed.close()
             self._control.injection.forget(self.view)
             code = int(self._socket.close_code or _NO_CLOSE_FRAME)
             _LOG.info("socket_closed", number=self.view.number, code=code)
@@ -150,7 +162,19 @@ class Connection:
             if self._request.transport is not None:
                 self._request.transport.close()
         else:
-            await self._socket.close(code=code, message=b"")
+            async with self._ending:
+                await self._take_no_more()
+                await self._socket.close(code=code, message=b"")
+
+    async def _take_no_more(self) -> None:
+        """Let ``close`` read the client's answer.
+
+        While somebody else reads, aiohttp ends TCP right behind the close frame, and a client that
+        writes a pong before it reads that far is told of a broken pipe instead.
+        """
+        if self._taking is not None:
+            self._taking.cancel()
+            await asyncio.gather(self._taking, return_exceptions=True)
 
     def abort(self) -> None:
         """Reset the TCP connection."""
@@ -194,7 +218,7 @@ class Connection:
             await self._socket.close(drain=False)
         elif message.type is WSMsgType.BINARY:
             async with self._sending:
-                now = self._clock()
+                now = self._surroundings.forward(self._clock())
                 await self._tell(self._feed.request(message.data, now), now)
 
     async def _follow(self, beat: Beat) -> None:
@@ -216,6 +240,7 @@ class Connection:
             self._feed.drop(orders.forgets)
         if not orders.is_mute:
             async with self._sending:
+                now = self._surroundings.forward(now)
                 await self._tell_state(now)
                 if not (orders.is_quiet or is_first):
                     await self._tell(self._feed.update(now), now)

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.sync.client import connect
 
 from simulator.clocks import FastClock, SteppedClock
+from simulator.connection import Surroundings
 from simulator.faults import fault
 from simulator.server import SimulatorConfig
 from tests.fix_simulator import DEADLINE_SECONDS, SimulatedExchange, running_simulator
@@ -332,6 +333,14 @@ def test_a_client_that_does_not_read_holds_up_itself_only(exchange: SimulatedExc
         with opened(exchange) as socket:
             subscribe(socket, [NIFTY])
             assert len([read(socket) for _ in range(20)]) == 20
+
+
+def test_the_source_is_never_asked_for_an_earlier_instant() -> None:
+    """A step that waited while someone's request was answered goes on from that."""
+    surroundings = Surroundings(*[None] * 4)  # type: ignore[arg-type]
+    noon = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    later = noon + timedelta(seconds=1)
+    assert [surroundings.forward(at) for at in (noon, later, noon)] == [noon, later, later]
 
 
 def test_stopping_ends_every_connection() -> None:
