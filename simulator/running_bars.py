@@ -57,14 +57,18 @@ class RunningBars:
     def follow(self, rows: Ints, now: datetime) -> None:
         """Begin the day of ``rows`` where it is a new one, and take over a minute that ended."""
         shown = self._market.shown(now)
-        new_day = rows[self._opened_ms[rows] != shown.opened_ms]
-        if new_day.size:
-            self._fill("day", new_day, self._market.day_ranges(now, new_day))
-            self._entries["content"][new_day] |= HAS_DAY
-            self._opened_ms[new_day] = shown.opened_ms
-        new_minute = rows[self._minute[rows] != shown.at_ms // _MINUTE_MS]
-        if new_minute.size:
-            self._take_minute(new_minute, self._market.last_minutes(now, new_minute), shown)
+        minute = shown.at_ms // _MINUTE_MS
+        ended = rows[(self._minute[rows] != minute) | (self._opened_ms[rows] != shown.opened_ms)]
+        if not ended.size:
+            return
+        # Who was not followed through the minute before lacks what happened in the meantime.
+        is_lost = (self._minute[ended] != minute - 1) | (self._opened_ms[ended] != shown.opened_ms)
+        if is_lost.any():
+            lost = ended[is_lost]
+            self._fill("day", lost, self._market.day_ranges(now, lost))
+            self._entries["content"][lost] |= HAS_DAY
+        self._take_minute(ended, self._market.last_minutes(now, ended), shown)
+        self._minute[ended], self._opened_ms[ended] = minute, shown.opened_ms
 
     def inherit(self, other: RunningBars, theirs: Ints, ours: Ints) -> None:
         """Go on where the records ``theirs`` of another listing stand, as the records ``ours``."""
@@ -72,7 +76,6 @@ class RunningBars:
         self._minute[ours] = other._minute[theirs]
 
     def _take_minute(self, rows: Ints, minutes: Bars, shown: Shown) -> None:
-        self._minute[rows] = shown.at_ms // _MINUTE_MS
         # Before the day's first minute is over there is none to tell.
         if not shown.opened_ms <= minutes.starts_ms <= shown.at_ms - _MINUTE_MS:
             self._entries["content"][rows] &= ~HAS_MINUTE

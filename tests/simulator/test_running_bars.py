@@ -77,6 +77,39 @@ def test_a_new_day_begins_anew() -> None:
     assert (later["content"] & wire.HAS_MINUTE > 0).all()
 
 
+def test_a_clock_may_jump() -> None:
+    """What happened in between is in the day's range, and nothing that did not happen."""
+    board = np.zeros(_COUNT, wire.ENTRY)
+    bars = RunningBars(market(), board)
+    _told(bars, board, NOON)
+    later = NOON + timedelta(minutes=97, seconds=5)
+    told, day = _told(bars, board, later), market().day_ranges(later, _ROWS)
+    for part in ("open", "high", "low"):
+        assert (told[f"day_{part}"] == getattr(day, part)).all()
+
+
+def test_bars_are_those_of_the_candles() -> None:
+    """The last minute is the contract's last candle if it traded, the day that of all candles."""
+    board = np.zeros(_COUNT, wire.ENTRY)
+    now = NOON + timedelta(seconds=38)
+    told = _told(RunningBars(market(), board), board, now)
+    listing = market().listing(now)
+    traded = 0
+    for row, entry in zip(_ROWS.tolist(), told, strict=True):
+        contract = listing.rows[row].contract
+        candles = market().minute_candles(contract, now.date(), now)
+        if not candles.starts_ms.size:
+            continue
+        assert entry["day_open"] == candles.open[0]
+        assert entry["day_high"] >= candles.high.max()
+        assert entry["day_low"] <= candles.low.min()
+        if candles.starts_ms[-1] == entry["minute_starts_ms"]:
+            traded += 1
+            for part in ("open", "high", "low", "close", "volume_units"):
+                assert entry[f"minute_{part}"] == getattr(candles, part)[-1]
+    assert traded
+
+
 def test_bars_move_to_another_listing() -> None:
     """Inherited rows go on; nothing of them is computed again."""
     board = np.zeros(_COUNT, wire.ENTRY)
