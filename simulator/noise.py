@@ -82,7 +82,7 @@ def walk_at(stream: np.uint64, at_ms: float, first_octave: int) -> float:
         position = at_ms / period
         cell = math.floor(position)
         fraction = position - cell
-        own = stream + (np.uint64(octave - first_octave) << _S9)
+        own = stream + (np.uint64(octave) << _S9)
         left = uniform_at(own, int(cell))
         right = uniform_at(own, int(cell) + 1)
         blend = fraction * fraction * (3.0 - 2.0 * fraction)
@@ -125,7 +125,8 @@ def walk(streams: Streams, at_ms: Floats, first_octave: int = 0) -> Floats:
     Args:
         streams: shape (n,) or (1,).
         at_ms: shape (n,), epoch ms.
-        first_octave: leave out the octaves shorter than 250 ms · 2**first_octave.
+        first_octave: leave out the octaves shorter than 250 ms · 2**first_octave; the others are
+            the same as with them.
     """
     both = np.broadcast_arrays(streams, at_ms)
     return _walks(both[0].copy(), both[1].copy(), first_octave)
