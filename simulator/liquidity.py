@@ -181,6 +181,7 @@ def _terms(
     lots *= 0.4 + 1.2 * noise.uniform(stream, np.array([2]))
     trades = np.where(lots < 1.0, 0.0, np.minimum(0.3 * lots**0.9 + 1.0, _MOST_TRADES))
     grid = _GRIDS_MS[kind]
+    phase = _phase_ms(own)[symbol]
     base = np.where(is_index, INDEX_OPEN_LOTS, STOCK_OPEN_LOTS) * share
     return Terms(
         symbol=symbol,
@@ -192,7 +193,7 @@ def _terms(
         step=step,
         stream=stream,
         grid_ms=grid,
-        phase_ms=(own[symbol] % grid.astype(np.uint64)).astype(np.int64),
+        phase_ms=phase % grid,
         trades=trades,
         lots_per_trade=np.maximum(lots / np.maximum(trades, 1.0), 1.0),
         open_lots=np.where(settles_ms > 0, base, 0.0),
@@ -202,8 +203,18 @@ def _terms(
 
 def quote_grid(symbol: Symbol, seed: int) -> tuple[int, int]:
     """Phase and distance, ms of trading, of the instants at which anything of a symbol changes."""
-    finest = min(_GRIDS_MS)
-    return symbol_stream(symbol, seed) % int(finest), int(finest)
+    finest = int(min(_GRIDS_MS))
+    phase = _phase_ms(np.array([symbol_stream(symbol, seed)], np.uint64))
+    return int(phase[0]) % finest, finest
+
+
+def _phase_ms(own: Streams) -> Ints:
+    """What a symbol's instants of quotes are shifted by, from its stream.
+
+    An odd number: it stays above 0 on every grid, so that nothing is quoted at the very close,
+    which belongs to no minute.
+    """
+    return (own % np.uint64(max(_GRIDS_MS))).astype(np.int64) | 1
 
 
 def _lots(kind: Ints, is_index: noise.Mask, steps: Floats, days: Floats) -> Floats:
