@@ -293,9 +293,9 @@ def _gamma_ratio(track: Track, minute: int, here: float, held: feedback.Held) ->
                 track.correlation,
                 track.steepness,
             )
-    last = max(minute, feedback.TRAILING_MINUTES)
+    last = min(max(minute, feedback.TRAILING_MINUTES), track.minutes)
     turnover = track.curves[TURNOVER]
-    passed = turnover[last] - turnover[last - feedback.TRAILING_MINUTES]
+    passed = turnover[last] - turnover[max(last - feedback.TRAILING_MINUTES, 0)]
     return total / max(feedback.crore(held.future_units * spot * passed), 1e-9)
 
 

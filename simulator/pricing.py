@@ -37,7 +37,8 @@ class Priced:
         theta_per_day: per calendar day.
         vega_per_vol_point: per 0.01 of volatility.
         rho_per_percent: per 0.01 of rate, the forward held.
-        profit_probability: that the option ends worth more than its price, risk-neutral.
+        profit_probability: that the option ends worth more than its price with interest,
+            risk-neutral.
     """
 
     price: Floats

@@ -12,14 +12,7 @@ from datetime import date, datetime
 import numpy as np
 
 from simulator.book import open_interest_lots, quoted_at, state_at, told_at
-from simulator.days import (
-    DEVIATION,
-    GAMMA_RATIO,
-    STARTS,
-    Day,
-    log_spot,
-    track_of,
-)
+from simulator.days import DEVIATION, GAMMA_RATIO, STARTS, Day, log_spot, track_of
 from simulator.liquidity import Terms, row_of
 from simulator.noise import Floats, Ints
 from simulator.profiles import Burst
@@ -93,20 +86,18 @@ def truth_at(
     held = np.empty(terms.symbol.size, np.int64)
     _fill(day, terms, traded_ms, real, held)
     minute = min(traded_ms // MINUTE_MS, day.curves.shape[2] - 2)
-    by_symbol = {
-        curve: dict(zip(names, day.curves[:, curve, minute].tolist(), strict=True))
+    deviation, ratio = (
+        dict(zip(names, day.curves[:, curve, minute].tolist(), strict=True))
         for curve in (DEVIATION, GAMMA_RATIO)
-    }
+    )
     first_rows = {series: int(rows[0]) for series, rows in listing.chains.items()}
     return Truth(
         at=instant_of(at_ms),
         listing=listing,
         spot={name: float(real[0, listing.spot_row[name]]) for name in names},
         forward={series: float(real[1, row]) for series, row in first_rows.items()},
-        volatility_per_minute=dict(
-            zip(names, day.curves[:, DEVIATION, minute].tolist(), strict=True)
-        ),
-        gamma_ratio=by_symbol[GAMMA_RATIO],
+        volatility_per_minute=deviation,
+        gamma_ratio=ratio,
         hedging=hedging,
         years_to_expiry=real[2],
         implied_volatility=real[3],
@@ -128,5 +119,4 @@ def _fill(day: Day, terms: Terms, traded_ms: int, real: Floats, held: Ints) -> N
         true = state_at(track, row, traded_ms, here)
         real[0, i], real[1, i], real[2, i] = true.spot, true.forward, true.years
         real[3, i], real[4, i] = true.volatility, true.price
-        lots = open_interest_lots(track, row, told)
-        held[i] = lots * row.lot_units
+        held[i] = open_interest_lots(track, row, told) * row.lot_units
