@@ -98,8 +98,21 @@ class _KernelCache(FunctionCache):
 
 
 def _signature(types: Any) -> str:
-    """Text of the arguments' types; of a named tuple the names of its fields, too."""
-    return "; ".join(f"{part} {getattr(part, 'fields', '')}" for part in types)
+    """Text of the arguments' types."""
+    return "; ".join(
+        f"{part} {_named_tuple(getattr(part, 'instance_class', None))}" for part in types
+    )
+
+
+def _named_tuple(value: Any) -> str:
+    """Text of a named tuple's class; empty for anything else.
+
+    Its order, since kernels read it by place; and its home, since machine code is kept together
+    with the classes that it takes and returns, and cannot be read without them.
+    """
+    if not (isinstance(value, type) and hasattr(value, "_fields")):
+        return ""
+    return f"{value.__module__}.{value.__qualname__} {_shown(value._fields)}"
 
 
 def fingerprint(function: Callable[..., Any]) -> str:
@@ -151,9 +164,8 @@ def _names(code: CodeType) -> set[str]:
 def _value_parts(name: str, value: Any, seen: set[int]) -> Iterator[str]:
     if _is_constant(value):
         yield f"{name}={_shown(value)}"
-    # Kernels read a named tuple by place, so its order is part of their code.
-    if isinstance(value, type) and hasattr(value, "_fields"):
-        yield f"{name} {_shown(value._fields)}"
+    if text := _named_tuple(value):
+        yield f"{name} {text}"
     # A compiled function, an intrinsic, or a plain function that an intrinsic writes code with.
     called = getattr(value, "py_func", None) or getattr(value, "_defn", None)
     if called is None and isinstance(value, FunctionType) and "." not in name:
