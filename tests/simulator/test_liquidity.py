@@ -12,7 +12,7 @@ from market.rules import rules_for
 from simulator import liquidity
 from simulator.exchange import Market
 
-_MARKET = Market(7, rules_for("nse"))
+_MARKET = Market(7, rules_for("nse"), ["NIFTY", "BANKNIFTY", "ITC"])
 _NOON = datetime(2026, 11, 25, 6, 30, tzinfo=UTC)
 _LISTING = _MARKET.listing(_NOON)
 _LEVELS = np.array([_MARKET.truth(_NOON).spot[s.underlying.symbol] for s in _MARKET.symbols])
