@@ -24,7 +24,7 @@ from simulator.paths import Paths
 from simulator.quotes import Bars, Quotes, Settled
 from simulator.series import Calendar, places, spans
 from simulator.symbols import Symbol, choose
-from simulator.timetable import MINUTE_MS, Shown, Timetable, epoch_ms, instant_of
+from simulator.timetable import MINUTE_MS, Shown, Timetable, epoch_ms
 from simulator.truth import Truth, truth_at
 from simulator.universe import Listing, list_day
 
@@ -99,24 +99,32 @@ class Market:
         before = self._settled(listing.day, self.timetable.day_before(shown.trading_day))
         return quotes.quotes_at(day, terms, chosen, self._traded_ms(shown), before)
 
-    def bars_between(self, instant: datetime, rows: Ints, starts_at: datetime) -> Bars:
-        """What showed from ``starts_at`` to ``instant``, both included, of one trading day."""
-        listing, shown = self.listing(instant), self.shown(instant)
-        day, terms = self._day_and_terms(listing, shown)
-        grid = self.timetable.grid(shown.trading_day)
-        start = grid.traded_ms(epoch_ms(starts_at))
-        prices, units = bulk.bars(day, terms, rows, start, self._traded_ms(shown) + 1)
-        return self._standing(instant, rows, prices, units, epoch_ms(starts_at))
+    def bars_between(
+        self, instant: datetime, rows: Ints, starts_at: datetime, ends_at: datetime
+    ) -> Bars:
+        """What showed at ``starts_at <= t < ends_at`` of the trading day on show at ``instant``.
+
+        A row that did not trade then stands still at its last price.
+        """
+        grid = self.timetable.grid(self.shown(instant).trading_day)
+        start, end = (grid.traded_ms(epoch_ms(at)) for at in (starts_at, ends_at))
+        return self._bars(instant, rows, start, end)
 
     def last_minutes(self, instant: datetime, rows: Ints) -> Bars:
         """The last completed minute of each row; a row that did not trade stands still."""
+        end = max(self._traded_ms(self.shown(instant)) // MINUTE_MS, 1) * MINUTE_MS
+        return self._bars(instant, rows, end - MINUTE_MS, end)
+
+    def _bars(self, instant: datetime, rows: Ints, start: int, end: int) -> Bars:
+        """What showed at ``start <= t < end``, ms of trading."""
         listing, shown = self.listing(instant), self.shown(instant)
         day, terms = self._day_and_terms(listing, shown)
-        end = max(self._traded_ms(shown) // MINUTE_MS, 1) * MINUTE_MS
-        starts_ms = int(day.curves[0, STARTS, end // MINUTE_MS - 1])
-        prices, units = bulk.bars(day, terms, rows, end - MINUTE_MS, end)
-        ended = instant_of(max(starts_ms + MINUTE_MS - 1, shown.opened_ms))
-        return self._standing(min(ended, instant), rows, prices, units, starts_ms)
+        prices, units = bulk.bars(day, terms, rows, start, end)
+        before = self._settled(listing.day, self.timetable.day_before(shown.trading_day))
+        last = quotes.quotes_at(day, terms, rows, max(end - 1, 0), before).last_price
+        minute = min(start // MINUTE_MS, day.curves.shape[2] - 2)
+        starts_ms = int(day.curves[0, STARTS, minute]) + start - minute * MINUTE_MS
+        return _standing(prices, last, units, starts_ms)
 
     def day_ranges(self, instant: datetime, rows: Ints) -> Bars:
         """Each row's day so far, from midnight IST as the broker counts it."""
@@ -127,7 +135,8 @@ class Market:
         known.cover(np.unique(terms.symbol[rows]), end)
         prices, units = bulk.day_bars(day, terms, rows, end, known.low, known.high)
         midnight_ms = epoch_ms(at_ist(shown.trading_day, time(0)))
-        return self._standing(instant, rows, prices, units, midnight_ms)
+        last = self.quotes(instant, rows).last_price
+        return _standing(prices, last, units, midnight_ms)
 
     def minute_candles(
         self, contract: Contract, day: date, until: datetime | None = None
@@ -194,14 +203,6 @@ class Market:
                 return frozenset(step * symbol.step for step in steps), series.has_future
         return frozenset(), False
 
-    def _standing(
-        self, instant: datetime, rows: Ints, prices: Floats, units: Ints, starts_ms: int
-    ) -> Bars:
-        """Bars in which a row that did not trade keeps its last price."""
-        last = self.quotes(instant, rows).last_price
-        still = np.where(np.isnan(prices[0]), last, prices)
-        return Bars(starts_ms, still[0], still[1], still[2], still[3], units)
-
     def _day_and_terms(self, listing: Listing, shown: Shown) -> tuple[Day, Terms]:
         return self._paths.day(shown.trading_day), self._terms(listing.day, shown.trading_day)
 
@@ -209,8 +210,12 @@ class Market:
         return self.timetable.grid(shown.trading_day).traded_ms(shown.at_ms)
 
     def _terms_of(self, listing_day: date, trading_day: date) -> Terms:
+        """What a listing's contracts were like on a day: not there yet, if they were not listed."""
         listing, tracks = self._list(listing_day), self._paths.tracks(trading_day)
-        return liquidity.terms(listing, self.symbols, self._seed, tracks)
+        terms = liquidity.terms(listing, self.symbols, self._seed, tracks)
+        known = self._list(trading_day).row_of_key
+        is_listed = np.array([row.key in known for row in listing.rows])
+        return liquidity.without(terms, ~is_listed)
 
     def _settled_of(self, listing_day: date, trading_day: date) -> Settled:
         return quotes.settle(self._paths.day(trading_day), self._terms(listing_day, trading_day))
@@ -229,3 +234,9 @@ class Market:
     def _lowest_and_highest(self, place: int, first: date, last: date) -> tuple[float, float]:
         closes = self._paths.closes(place, self.timetable.trading_days(first, last))
         return float(closes.min()), float(closes.max())
+
+
+def _standing(prices: Floats, last: Floats, units: Ints, starts_ms: int) -> Bars:
+    """Bars in which a row that did not trade keeps its last price."""
+    still = np.where(np.isnan(prices[0]), last, prices)
+    return Bars(starts_ms, still[0], still[1], still[2], still[3], units)

@@ -25,7 +25,7 @@ from simulator.activity import (
     weight,
 )
 from simulator.days import LOG_SPOT, STARTS, Track
-from simulator.noise import Floats, Ints, Streams
+from simulator.noise import Floats, Ints, Mask, Streams
 from simulator.symbols import Symbol
 from simulator.timetable import epoch_ms
 from simulator.universe import Listing
@@ -135,6 +135,12 @@ def terms(
     )
 
 
+def without(terms: Terms, absent: Mask) -> Terms:
+    """The same, but nobody trades or holds those that are ``absent``."""
+    trades, held = np.where(absent, 0.0, terms.trades), np.where(absent, 0.0, terms.open_lots)
+    return terms._replace(trades=trades, open_lots=held)
+
+
 def row_alone(contract: Contract, symbol: Symbol, rules: Rules, seed: int, track: Track) -> Row:
     """One contract's terms, as a listing would have them; its symbol counts as the first."""
     name, expiry = symbol.underlying.symbol, contract.expiry
@@ -217,7 +223,7 @@ def _phase_ms(own: Streams) -> Ints:
     return (own % np.uint64(max(_GRIDS_MS))).astype(np.int64) | 1
 
 
-def _lots(kind: Ints, is_index: noise.Mask, steps: Floats, days: Floats) -> Floats:
+def _lots(kind: Ints, is_index: Mask, steps: Floats, days: Floats) -> Floats:
     """Lots (shares for a stock) of an average day, for the largest of each kind."""
     at_the_money = np.where(is_index, _INDEX_LOTS, _STOCK_LOTS)
     reach = np.where(is_index, 5.0, 2.5) * np.sqrt(1.0 + days / 7.0)

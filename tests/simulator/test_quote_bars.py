@@ -53,13 +53,18 @@ def test_the_minute_before_is_the_markets() -> None:
 
 
 def test_a_bar_that_runs_ends_with_what_is_on_show() -> None:
-    """It begins with what was on show at its start and holds both."""
+    """And holds everything that was on show since it began."""
     rows = _rows(_NOON)
     for interval, starts_at in (("I1", "2026-11-25T12:00"), ("I30", "2026-11-25T11:45")):
         live = bars(_MARKET, _NOON, rows, interval).live
         assert live.starts_ms == epoch_ms(_at(starts_at))
         assert np.array_equal(live.close, _MARKET.quotes(_NOON, rows).last_price)
-        assert np.array_equal(live.open, _MARKET.quotes(_at(starts_at), rows).last_price)
+        shown = [_at(starts_at) + timedelta(seconds=s) for s in range(0, 60, 7)]
+        seen = [_MARKET.quotes(at, rows) for at in shown if at <= _NOON]
+        for quotes in seen[1:]:
+            is_new = quotes.last_traded_ms >= live.starts_ms
+            assert (live.low <= quotes.last_price)[is_new].all()
+            assert (live.high >= quotes.last_price)[is_new].all()
         assert (live.low <= np.minimum(live.open, live.close)).all()
         assert (live.high >= np.maximum(live.open, live.close)).all()
 
@@ -72,10 +77,16 @@ def test_a_half_hour_holds_its_minutes() -> None:
     assert before.starts_ms == epoch_ms(_at("2026-11-25T11:15"))
     ends = [_at("2026-11-25T11:15") + timedelta(minutes=n) for n in range(1, 31)]
     minutes = [_MARKET.last_minutes(end, rows) for end in ends]
-    assert np.array_equal(before.high, np.max([m.high for m in minutes], axis=0))
-    assert np.array_equal(before.low, np.min([m.low for m in minutes], axis=0))
     assert np.array_equal(before.volume_units, sum(m.volume_units for m in minutes))
-    assert np.array_equal(before.open, minutes[0].open)
+    # A minute without a trade stands at a price from before, which is not the bar's.
+    is_index = _MARKET.listing(_NOON).is_index[rows]
+    traded = [(m.volume_units > 0) | is_index for m in minutes]
+    highs = [np.where(t, m.high, -np.inf) for t, m in zip(traded, minutes, strict=True)]
+    lows = [np.where(t, m.low, np.inf) for t, m in zip(traded, minutes, strict=True)]
+    busy = np.any(traded, axis=0)
+    assert busy.sum() > 2
+    assert np.array_equal(before.high[busy], np.max(highs, axis=0)[busy])
+    assert np.array_equal(before.low[busy], np.min(lows, axis=0)[busy])
     assert np.array_equal(before.close, minutes[-1].close)
 
 
@@ -98,7 +109,7 @@ def test_at_the_very_open_a_bar_is_one_price() -> None:
 
 @pytest.mark.parametrize("interval", ["I1", "I30"])
 def test_after_the_close_the_last_bar_stays(interval: str) -> None:
-    """The evening and the weekend tell Friday's; whoever was not listed then is NaN."""
+    """The evening and the weekend tell Friday's."""
     friday, evening = _at("2026-11-27T15:39:59.999"), _at("2026-11-27T20:00")
     sunday = _at("2026-11-29T12:00")
     rows = _rows(evening)
@@ -113,7 +124,7 @@ def test_after_the_close_the_last_bar_stays(interval: str) -> None:
     assert _same(later.live, last.live)
 
 
-def test_contracts_that_were_not_listed_yet_have_no_prices() -> None:
+def test_contracts_that_were_not_listed_yet_stand_still() -> None:
     """On a holiday, contracts listed that morning did not trade on the day on show."""
     expired, holiday = _at("2026-11-23T18:00"), _at("2026-11-24T12:00")
     old = set(_MARKET.listing(expired).row_of_key)
@@ -121,6 +132,5 @@ def test_contracts_that_were_not_listed_yet_have_no_prices() -> None:
     new = np.array([i for i, row in enumerate(listing.rows) if row.key not in old][:2], np.int64)
     assert new.size
     live = bars(_MARKET, holiday, np.append(new, 0), "I1").live
-    assert np.isnan(live.open[: new.size]).all()
-    assert np.isfinite(live.open[-1])
+    assert np.array_equal(live.open[: new.size], live.close[: new.size])
     assert not live.volume_units[: new.size].any()
