@@ -116,7 +116,7 @@ def test_walk_has_unit_variance_per_year(step_ms: int) -> None:
 
 def test_walk_comes_back() -> None:
     """Over decades it stays about zero: the longest octave is 48 days."""
-    at = 86_400_000.0 * np.arange(0, 20_000, 7)
+    at = 86_400_000.0 * np.arange(0, 20_000, 7, dtype=np.float64)
     path = noise.walk(_streams(5), at)
     assert abs(path.mean()) < 0.1
     assert np.abs(path).max() < 1.0
