@@ -88,7 +88,7 @@ class Paths:
         self._hedging = hedging
         self._is_flat = timetable.night_share == 0.0
         self._shape = lru_cache(maxsize=8)(self._shape_of)
-        self._track = lru_cache(maxsize=2048)(self._make_track)
+        self._track = lru_cache(maxsize=1024)(self._make_track)
         self._day = lru_cache(maxsize=8)(self._make_day)
 
     def day(self, day: date) -> Day:

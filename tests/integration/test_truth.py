@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -19,36 +20,57 @@ from brokers.upstox.rest import Upstox
 from market.rules import rules_for
 from simulator.exchange import Market
 from simulator.server import SimulatorConfig
+from simulator.tokens import mint
 from tests.fix_simulator import running_simulator
 from transforms.chain import Analysis, analyse
 
 # A Wednesday afternoon: weekly and monthly expiries lie six days to six weeks away.
 AT = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
-SYMBOLS = ("NIFTY", "SENSEX", "RELIANCE")
+SYMBOLS = ("NIFTY", "SENSEX", "BANKNIFTY", "RELIANCE")
 RULES = rules_for("nse")
+
+
+# Others: an index with months only, minutes before a settlement, the lively open, a quiet noon, the
+# stocks' closing auction, half an hour before an index's weekly options settle.
+MOMENTS = (
+    AT,
+    datetime(2026, 11, 26, 9, 52, tzinfo=UTC),
+    datetime(2026, 11, 27, 3, 46, 30, tzinfo=UTC),
+    datetime(2026, 11, 30, 6, 45, tzinfo=UTC),
+    datetime(2026, 11, 25, 9, 55, tzinfo=UTC),
+    datetime(2026, 12, 1, 9, 30, tzinfo=UTC),
+)
 
 
 class Taken:
     """Chains taken from the exchange at one instant, as bytes and as analysis."""
 
-    def __init__(self, broker: Upstox, market: Market) -> None:
+    def __init__(self, broker: Upstox, market: Market, at: datetime = AT) -> None:
         self.market = market
         self.listed: tuple[Instrument, ...] = tuple(broker.instruments())
-        plan = chain_plan(self.listed, SYMBOLS, 2, AT.date())
+        plan = chain_plan(self.listed, SYMBOLS, 2, at.date())
         self.payloads = [broker.chain(request.underlying, request.expiry) for request in plan]
         quotes = pl.concat([broker.parse_chain(p, self.listed) for p in self.payloads])
-        self.analysis: Analysis = analyse(quotes, AT, RULES)
+        self.analysis: Analysis = analyse(quotes, at, RULES)
+
+
+@contextmanager
+def _broker(folder: Path, clock: Callable[[], datetime]) -> Iterator[tuple[Upstox, Market]]:
+    config = SimulatorConfig(seed=11, session="nse", symbols=SYMBOLS, limits=())
+    with running_simulator(config, clock) as exchange:
+        tokens = StaticToken(Secret(mint(AT)), clock)
+        budget = Budget(folder / "budget", UPSTOX_LIMITS)
+        yield (
+            Upstox(exchange.url, exchange.url, tokens, budget, SYMBOLS, clock=clock),
+            exchange.market,
+        )
 
 
 @pytest.fixture(scope="module")
 def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taken]:
     """An exchange whose clock stands still, asked through the real adapter."""
-    config = SimulatorConfig(seed=11, session="nse", symbols=SYMBOLS)
-    with running_simulator(config, lambda: AT) as exchange:
-        tokens = StaticToken(Secret(exchange.token), lambda: AT)
-        budget = Budget(tmp_path_factory.mktemp("run") / "budget", UPSTOX_LIMITS)
-        broker = Upstox(exchange.url, exchange.url, tokens, budget, SYMBOLS, clock=lambda: AT)
-        yield Taken(broker, exchange.market)
+    with _broker(tmp_path_factory.mktemp("run"), lambda: AT) as (broker, market):
+        yield Taken(broker, market)
 
 
 def test_every_chain_has_a_forward_near_the_true_one(taken: Taken) -> None:
@@ -65,22 +87,58 @@ def test_volatilities_are_the_true_smile_within_the_quote(taken: Taken) -> None:
 
     The spread is a whole number of ticks around the true price, so this is the tick's own bound.
     """
-    truth = taken.market.truth(AT)
-    true_volatility = _by_contract(taken.market, truth.implied_volatility)
-    forwards = truth.forward
-    rows = taken.analysis.contracts.filter(
-        (pl.col("iv_status") == "ok") & (pl.col("premium_source") == "mid")
+    found = _against_truth(taken, AT)
+    assert found.height > 300
+    assert found.filter(pl.col("error") > pl.col("bound"))["contract_id"].to_list() == []
+
+
+def test_volatilities_are_recovered_at_any_moment(tmp_path: Path) -> None:
+    """At least 99.9 % of the liquid strikes, over quiet and lively moments and a last half hour.
+
+    Liquid is a strike whose two-sided quote is no wider than a fifth of its middle.
+    """
+    now = [AT]
+    found = []
+    with _broker(tmp_path, lambda: now[0]) as (broker, market):
+        for moment in MOMENTS:
+            now[0] = moment
+            found.append(_against_truth(Taken(broker, market, moment), moment))
+    every = pl.concat(found)
+    width = pl.col("ask_price") - pl.col("bid_price")
+    liquid = every.filter(width <= 0.1 * (pl.col("ask_price") + pl.col("bid_price")))
+    assert liquid.height > 2_000
+    within = liquid.select((pl.col("error") <= pl.col("bound")).mean()).item()
+    assert within >= 0.999
+
+
+def _against_truth(taken: Taken, at: datetime) -> pl.DataFrame:
+    """Each strike's volatility beside the true one, with what quote and forward explain.
+
+    One volatility per strike comes from the side that is out of the money.
+    """
+    truth = taken.market.truth(at)
+    ids = [str(row.contract) for row in truth.listing.rows]
+    true = pl.DataFrame({"contract_id": ids, "true": truth.implied_volatility})
+    forwards = pl.DataFrame(
+        [(*series, forward) for series, forward in truth.forward.items()],
+        schema=["symbol", "expiry", "true_forward"],
+        orient="row",
     )
-    # One volatility per strike comes from the side that is out of the money.
-    otm = rows.filter(pl.col("is_call") == (pl.col("strike") >= pl.col("forward")))
-    assert otm.height > 150
-    for row in otm.iter_rows(named=True):
-        forward_error = abs(row["forward"] - forwards[row["symbol"], row["expiry"]])
-        price_error = (row["ask_price"] - row["bid_price"]) / 2
-        price_error += abs(row["delta_forward"]) * forward_error
-        bound = 1.1 * price_error / (100 * row["vega_per_vol_point"]) + 1e-4
-        error = abs(row["implied_volatility"] - true_volatility[row["contract_id"]])
-        assert error <= bound, row["contract_id"]
+    price_error = (pl.col("ask_price") - pl.col("bid_price")) / 2
+    forward_error = (pl.col("forward") - pl.col("true_forward")).abs()
+    price_error = price_error + pl.col("delta_forward").abs() * forward_error
+    return (
+        taken.analysis.contracts.filter(
+            (pl.col("iv_status") == "ok") & (pl.col("premium_source") == "mid"),
+            pl.col("is_call") == (pl.col("strike") >= pl.col("forward")),
+        )
+        .join(true, on="contract_id")
+        .join(forwards, on=["symbol", "expiry"])
+        .with_columns(
+            error=(pl.col("implied_volatility") - pl.col("true")).abs(),
+            bound=1.1 * price_error / (100 * pl.col("vega_per_vol_point")) + 1e-4,
+        )
+    )
 
 
 def test_put_call_ratios_equal_sums_over_the_raw_bytes(taken: Taken) -> None:
@@ -130,8 +188,3 @@ def _expiry_row(analysis: Analysis, symbol: str, expiry: date) -> dict[str, obje
     return analysis.expiries.filter(
         (pl.col("symbol") == symbol) & (pl.col("expiry") == expiry)
     ).row(0, named=True)
-
-
-def _by_contract(market: Market, values: np.ndarray) -> dict[str, float]:
-    rows = market.listing(AT).rows
-    return {str(row.contract): float(v) for row, v in zip(rows, values, strict=True)}
