@@ -126,7 +126,9 @@ def choose(symbols: Sequence[str] | None) -> tuple[Symbol, ...]:
     """
     unknown = [name for name in symbols or () if name not in SYMBOLS]
     if unknown:
+        indices = ", ".join(name for name, symbol in SYMBOLS.items() if symbol.is_index)
         raise ConfigurationError(
-            f"symbols {unknown} are not on the simulated exchange; it lists {list(SYMBOLS)}"
+            f"symbols {unknown} are not on the simulated exchange; it lists the indices {indices} "
+            f"and the {len(STOCKS)} stocks of simulator/stocks.py, by the NSE's symbols"
         )
     return tuple(SYMBOLS[name] for name in (SYMBOLS if symbols is None else symbols))
