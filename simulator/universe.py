@@ -19,7 +19,7 @@ from simulator.noise import Floats, Ints, Mask, Streams, stream, uniform
 from simulator.series import Band, Calendar, Series, places, spans
 from simulator.symbols import SYMBOLS, Symbol
 
-# Where tokens begin, of futures, of options of indices and of options of stocks; ranges do not meet.
+# Where tokens begin: of futures, of options of indices, of options of stocks; ranges do not meet.
 _FUTURE_TOKENS, _INDEX_TOKENS, _STOCK_TOKENS = 35_000, 40_000, 1_100_000
 _PLACES = {symbol: place for place, symbol in enumerate(SYMBOLS.values())}
 
