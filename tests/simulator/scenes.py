@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time
 from functools import lru_cache
 
 import numpy as np
 
-from market.rules import Rules, rules_for
+from market.rules import Rules, Session, at_ist, rules_for
 from simulator import liquidity
 from simulator.days import Day, Track
 from simulator.exchange import Market
@@ -26,6 +26,19 @@ WEDNESDAY = date(2026, 11, 25)  # stocks end in an auction from 15:15 to 15:35
 TUESDAY = date(2026, 12, 1)  # NIFTY's weekly options expire
 LAST_TUESDAY = date(2026, 12, 29)  # everything of December does
 HEDGING = 0.35
+
+
+class Twice(Rules):
+    """An exchange that opens two times on one Wednesday, as when it tries its second site."""
+
+    def sessions(self, day: date) -> tuple[Session, ...]:
+        """The real ones on all other days."""
+        if day != WEDNESDAY:
+            return super().sessions(day)
+        hours = ((time(9, 15), time(10, 0)), (time(11, 30), time(12, 30)))
+        return tuple(
+            Session(day, at_ist(day, start), at_ist(day, end), "trial") for start, end in hours
+        )
 
 
 @dataclass(frozen=True, slots=True)
