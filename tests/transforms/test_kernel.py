@@ -31,22 +31,58 @@ def tenfold(x: float) -> float:
 """
 
 
+SHARED = """
+from typing import NamedTuple
+class {name}(NamedTuple):
+    {first}: float
+    {second}: float
+"""
+READER = """
+from transforms.kernel import compiled
+@compiled
+def first_of(pair) -> float:
+    return pair[0] + 10.0 * pair[1]
+"""
+
+
+@pytest.fixture
+def load_tuples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[ModuleType, ModuleType]]:
+    """A module with one named tuple, and a kernel that takes it without naming it, both afresh."""
+
+    def fresh(
+        home: str, name: str = "Pair", first: str = "left", second: str = "right"
+    ) -> tuple[ModuleType, ModuleType]:
+        for gone in tmp_path.glob("home*.py"):
+            gone.unlink()
+            monkeypatch.delitem(sys.modules, gone.stem, raising=False)
+        shared = SHARED.format(name=name, first=first, second=second)
+        held = _imported(tmp_path / f"{home}.py", shared, monkeypatch)
+        return held, _imported(tmp_path / "reader_of_test.py", READER, monkeypatch)
+
+    return fresh
+
+
+def _imported(path: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    # A file that is as it was is left alone: numba looks at its time and size.
+    if not path.exists() or path.read_text() != source:
+        path.write_text(source)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, path.stem, module)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], ModuleType]:
     """Write the two modules, with the callee's constant, and import both afresh."""
 
     def fresh(shift: float) -> ModuleType:
-        sources = {"callee_of_test": CALLEE.format(shift=shift), "caller_of_test": CALLER}
-        for name, source in sources.items():
-            path = tmp_path / f"{name}.py"
-            # The caller's file is left alone: numba looks at its time and size.
-            if not path.exists() or path.read_text() != source:
-                path.write_text(source)
-            spec = importlib.util.spec_from_file_location(name, path)
-            module = importlib.util.module_from_spec(spec)
-            monkeypatch.setitem(sys.modules, name, module)
-            spec.loader.exec_module(module)
-        return module
+        callee = CALLEE.format(shift=shift)
+        _imported(tmp_path / "callee_of_test.py", callee, monkeypatch)
+        return _imported(tmp_path / "caller_of_test.py", CALLER, monkeypatch)
 
     return fresh
 
@@ -65,6 +101,58 @@ def test_cache_dies_with_a_callee(load: Callable[[float], ModuleType]) -> None:
     changed = load(5.0)
     assert changed.tenfold(2.0) == 70.0
     assert sum(changed.tenfold.stats.cache_misses.values()) == 1
+
+
+def test_cache_of_named_tuples_is_used_again(
+    load_tuples: Callable[..., tuple[ModuleType, ModuleType]],
+) -> None:
+    """A tuple of the same name, home and fields finds the machine code that was made for it."""
+    held, reader = load_tuples("home")
+    assert reader.first_of(held.Pair(1.0, 2.0)) == 21.0
+    held, reader = load_tuples("home")
+    assert reader.first_of(held.Pair(1.0, 3.0)) == 31.0
+    assert sum(reader.first_of.stats.cache_hits.values()) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "Couple"}, {"home": "home_moved"}, {"first": "right", "second": "left"}]
+)
+def test_cache_dies_with_its_named_tuple(
+    load_tuples: Callable[..., tuple[ModuleType, ModuleType]], change: dict[str, str]
+) -> None:
+    """Code that was kept for a class which is gone, moved or changed is passed over in silence."""
+    held, reader = load_tuples("home")
+    assert reader.first_of(held.Pair(1.0, 2.0)) == 21.0
+    held, reader = load_tuples(**{"home": "home", **change})
+    changed = getattr(held, change.get("name", "Pair"))
+    assert reader.first_of(changed(1.0, 2.0)) == 21.0
+    assert sum(reader.first_of.stats.cache_misses.values()) == 1
+
+
+def test_index_of_another_key_is_no_obstacle(
+    load_tuples: Callable[..., tuple[ModuleType, ModuleType]],
+) -> None:
+    """What an index holds is text: it is read, and lengthened, when all its classes are gone."""
+    for name in ("Pair", "Couple", "Twins"):
+        held, reader = load_tuples("home", name=name)
+        assert reader.first_of(getattr(held, name)(1.0, 2.0)) == 21.0
+    held, reader = load_tuples("home", name="Pair")
+    assert reader.first_of(held.Pair(1.0, 2.0)) == 21.0
+    assert sum(reader.first_of.stats.cache_hits.values()) == 1
+
+
+def test_fingerprint_sees_the_order_of_a_named_tuple(
+    load_tuples: Callable[..., tuple[ModuleType, ModuleType]],
+) -> None:
+    """Kernels read it by place: fields in another order are other code, as is another home."""
+    code = compile("def f(x): return Pair(x, 1.0).left", "held", "exec").co_consts[0]
+    ways = (("home", "left", "right"), ("home", "right", "left"), ("home_moved", "left", "right"))
+    prints = [
+        fingerprint(FunctionType(code, {"Pair": load_tuples(home, "Pair", *fields)[0].Pair}))
+        for home, *fields in (*ways, ways[0])
+    ]
+    assert len(set(prints)) == len(ways)
+    assert prints[0] == prints[-1]
 
 
 def test_fingerprints_tell_kernels_apart() -> None:
