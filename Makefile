@@ -29,10 +29,12 @@ help:
 
 setup: zones $(STAMP)
 
-$(STAMP): requirements.txt pyproject.toml
-	@test -x $(TOOLS)/bin/uv || $(PYTHON) -m pip install --quiet --disable-pip-version-check \
+$(TOOLS)/bin/uv:
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check \
 	  --root-user-action=ignore --target $(TOOLS) "uv>=0.13,<0.14" || \
 	  { echo "cannot install uv: install Debian's package python3-pip" >&2; exit 2; }
+
+$(STAMP): requirements.txt pyproject.toml | $(TOOLS)/bin/uv
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	$(UV) pip sync --quiet --python $(BIN)/python requirements.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
@@ -71,7 +73,8 @@ bench: setup
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header
 
-lock: setup
+# Not after setup: what is installed by the old lock may lack what the code already needs.
+lock: $(TOOLS)/bin/uv
 	$(COMPILE) --extra test --output-file requirements.txt pyproject.toml
 	$(COMPILE) --extra bench --constraint requirements.txt --output-file requirements-bench.txt \
 	  pyproject.toml
