@@ -1,86 +1,93 @@
-"""What a socket relies on, whether a market or a recording stands behind it."""
+"""What a socket may rely on, whoever serves it: a market, and the recording of one."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from upstox_client.feeder.proto import MarketDataFeedV3_pb2 as official_schema
+from upstox_client.feeder.proto import MarketDataFeedV3_pb2 as official
 
 from simulator.playback import RecordedSource
 from simulator.recording import Recording
 from simulator.session import MarketSource
 from simulator.source import Source
-from simulator.tokens import Account, TokenKind
 from tests.simulator import feeds
-from tests.simulator.recorded import START_MS, STOCK, info, last, write
-from tests.simulator.recorded import feeds as recorded
+from tests.simulator.feeds import option_keys, read, request
+from tests.simulator.recorded import START, at, write
 
-_ACCOUNT = Account("SIM001", True, TokenKind.LOGIN, datetime(2030, 1, 1, tzinfo=UTC), "t")
-
-
-def _market(_folder: Path) -> tuple[Source, datetime, str]:
-    return MarketSource(feeds.market()), feeds.NOON, feeds.INDEX
+_BEGIN = START + timedelta(minutes=20)
+_SECONDS = 30
 
 
-def _recording(folder: Path) -> tuple[Source, datetime, str]:
-    frames = [(0.0, info(0)), (1.0, recorded(1, is_snapshot=True, stock=last(1)))]
-    source = RecordedSource(Recording(write(folder, frames)))
-    return source, datetime.fromtimestamp(START_MS / 1000 + 2, UTC), STOCK
+@pytest.fixture(scope="module")
+def market() -> Source:
+    """A market."""
+    return MarketSource(feeds.market())
 
 
-@pytest.fixture(params=[_market, _recording], ids=["market", "recording"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Source, datetime, str]:
-    """A source, an instant that it can answer for, and a key that it knows."""
-    make: Callable[[Path], tuple[Source, datetime, str]] = request.param
-    return make(tmp_path)
+@pytest.fixture(scope="module")
+def recording(market: Source, tmp_path_factory: pytest.TempPathFactory) -> Source:
+    """What the market told half a minute long, recorded."""
+    client, first = market.open(feeds.account()), (_BEGIN - START).total_seconds()
+    told = [(first - 1, market.state(_BEGIN)[1])]
+    told += [(first, f) for f in client.request(request("sub", option_keys(), "full"), _BEGIN)]
+    for second in range(1, _SECONDS):
+        told += [(first + second, f) for f in client.update(at(first + second))]
+    client.close()
+    return RecordedSource(Recording(write(tmp_path_factory.mktemp("recording"), told)))
 
 
-def _request(method: str, key: str) -> bytes:
-    data = {"mode": "ltpc", "instrumentKeys": [key]}
-    return json.dumps({"guid": "g", "method": method, "data": data}).encode()
+@pytest.fixture(params=["market", "recording"])
+def source(request: pytest.FixtureRequest) -> Source:
+    """Either of them."""
+    found: Source = request.getfixturevalue(request.param)
+    return found
 
 
-def test_the_state_is_the_same_while_nothing_changes(
-    source: tuple[Source, datetime, str],
-) -> None:
-    """Its name compares equal, and its frame is the market's state."""
-    known, now, _ = source
-    first, again = known.state(now), known.state(now + timedelta(milliseconds=5))
-    assert first[0] == again[0]
-    assert hash(first[0]) == hash(again[0])
-    frame = official_schema.FeedResponse.FromString(first[1])
-    assert frame.type == official_schema.market_info
+def test_the_state_is_told_by_a_key_and_a_frame(source: Source) -> None:
+    """The same key while nothing changes; the frame is a market_info."""
+    states = [source.state(_BEGIN + timedelta(seconds=second)) for second in range(3)]
+    assert len({key for key, _ in states}) == 1
+    for _, frame in states:
+        told = official.FeedResponse.FromString(frame)
+        assert told.type == official.market_info
+        assert told.marketInfo.segmentStatus["NSE_FO"] == official.NORMAL_OPEN
 
 
-def test_a_subscription_is_answered_and_ended(source: tuple[Source, datetime, str]) -> None:
-    """The first frames after a request carry the key; after its end, or a silent drop, none do."""
-    known, now, key = source
-    for end in (lambda feed: feed.request(_request("unsub", key), now), lambda f: f.drop([key])):
-        feed = known.open(_ACCOUNT)
-        frames = [*feed.request(_request("sub", key), now), *feed.update(now)]
-        found = [official_schema.FeedResponse.FromString(frame) for frame in frames]
-        assert any(key in frame.feeds for frame in found)
-        end(feed)
-        later = feed.update(now + timedelta(seconds=30))
-        assert not any(
-            key in official_schema.FeedResponse.FromString(frame).feeds for frame in later
-        )
-        feed.close()
+def test_a_feed_tells_what_is_followed(source: Source) -> None:
+    """A snapshot of the keys asked for, then updates of these and of no others."""
+    client, keys = source.open(feeds.account()), option_keys()[:5]
+    begin = _BEGIN + timedelta(seconds=1)
+    snapshot = read(client.request(request("sub", keys, "full"), begin)[-1:])
+    assert snapshot.type == official.initial_feed
+    assert set(snapshot.feeds) == set(client.followed()) == set(keys)
+    told: set[str] = set()
+    for second in range(1, _SECONDS - 1):
+        for frame in client.update(begin + timedelta(seconds=second)):
+            update = official.FeedResponse.FromString(frame)
+            assert update.type == official.live_feed
+            told |= set(update.feeds)
+    assert told == set(keys)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(st.binary(max_size=60) | st.text(max_size=40).map(str.encode))
-def test_what_is_no_request_is_passed_over(
-    source: tuple[Source, datetime, str], message: bytes
-) -> None:
-    """Any bytes at all, in silence."""
-    known, now, _ = source
-    feed = known.open(_ACCOUNT)
-    assert list(feed.request(message, now)) == []
-    feed.close()
+@pytest.mark.parametrize("message", [b"", b"\xff", request("sub", option_keys(), "full_d5")])
+def test_wrong_requests_are_passed_over(source: Source, message: bytes) -> None:
+    """No frame, nothing followed."""
+    client = source.open(feeds.account())
+    assert not client.request(message, _BEGIN)
+    assert not client.followed()
+
+
+def test_what_is_dropped_is_told_no_more(source: Source) -> None:
+    """Without a word; keys that nobody follows may be dropped too; closing twice is no error."""
+    client, keys = source.open(feeds.account()), option_keys()
+    client.request(request("sub", keys[:4], "full"), _BEGIN)
+    client.drop(keys[1:])
+    assert list(client.followed()) == keys[:1]
+    for second in range(1, 20):
+        for frame in client.update(_BEGIN + timedelta(seconds=second)):
+            assert set(official.FeedResponse.FromString(frame).feeds) == {keys[0]}
+    client.drop(keys)
+    assert not client.update(_BEGIN + timedelta(seconds=25))
+    client.close()
+    client.close()
