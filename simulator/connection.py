@@ -28,6 +28,7 @@ from simulator.tokens import Account
 CLOSE_SECONDS = 2.0  # to wait for the client's half of a close
 _NO_CLOSE_FRAME = 1006  # the code that stands for an end without one
 _ENDED = (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _LOG = structlog.get_logger(__name__)
 
 
@@ -89,7 +90,7 @@ class Surroundings:
     rules: SocketRules
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     states: dict[datetime, tuple[Hashable, bytes]] = field(default_factory=dict)
-    latest: datetime = datetime.min.replace(tzinfo=UTC)
+    latest: datetime = _LONG_AGO
 
     def forward(self, now: datetime) -> datetime:
         """``now``, or what another connection was told of meanwhile: the source only goes on."""
@@ -147,6 +148,7 @@ class Connection:
             if not self._is_closing:
                 stepping.cancel()
             await asyncio.gather(self._taking, stepping, return_exceptions=True)
+            # The server ends TCP when this returns, and the client has its half of a close to say.
             async with self._ending:
                 self._feed.close()
             self._control.injection.forget(self.view)
