@@ -132,6 +132,7 @@ class Connection:
         self._is_heard = asyncio.Event()
         self._is_closing = False
         self._taking: asyncio.Task[None] | None = None
+        self._is_reading = False
         self._ending = asyncio.Lock()
 
     async def run(self, beat: Beat) -> None:
@@ -174,7 +175,8 @@ class Connection:
         While somebody else reads, aiohttp ends TCP right behind the close frame, and a client that
         writes a pong before it reads that far is told of a broken pipe instead.
         """
-        if self._taking is not None:
+        # A write must not be cancelled: others wait for the same room, and would be with it.
+        if self._taking is not None and self._is_reading:
             self._taking.cancel()
             await asyncio.gather(self._taking, return_exceptions=True)
 
@@ -197,7 +199,9 @@ class Connection:
 
     async def _take_requests(self) -> None:
         while True:
+            self._is_reading = True
             message = await self._socket.receive()
+            self._is_reading = False
             if message.type in _ENDED:
                 return
             if self._orders.is_half_open:

@@ -7,6 +7,7 @@ feeder sees is exchanged for one that swaps scheme and host; nothing else of the
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -48,11 +49,23 @@ def redirected_sockets(exchange: SimulatedExchange) -> Iterator[None]:
 class Streamer:
     """The SDK's streamer with its events in one queue."""
 
-    def __init__(self, exchange: SimulatedExchange, keys: list[str], mode: str) -> None:
+    def __init__(
+        self, exchange: SimulatedExchange, keys: list[str], mode: str, token: str | None = None
+    ) -> None:
         self.events: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=10_000)
-        self.sdk = upstox_client.MarketDataStreamerV3(client(exchange), keys, mode)
+        self._names: list[str] = []
+        self._earlier = set(threading.enumerate())
+        self.sdk = upstox_client.MarketDataStreamerV3(client(exchange, token), keys, mode)
         for name in self.sdk.Event.values():
-            self.sdk.on(name, lambda *about, name=name: self.events.put((name, about)))
+            self.sdk.on(name, lambda *about, name=name: self._take(name, about))
+
+    def _take(self, name: str, about: tuple[Any, ...]) -> None:
+        self._names.append(name)
+        self.events.put((name, about))
+
+    def names(self) -> list[str]:
+        """Names of all events so far, in order."""
+        return list(self._names)
 
     def until(self, name: str) -> Any:
         """The next event of that name; others before it are passed over."""
@@ -66,3 +79,13 @@ class Streamer:
         (frame,) = self.until("message")
         assert isinstance(frame, dict)
         return frame
+
+    def end(self) -> None:
+        """Wait until the SDK has given up and all of its threads are gone."""
+        while alive := [
+            thread
+            for thread in threading.enumerate()
+            if thread not in self._earlier and "run_forever" in thread.name
+        ]:
+            alive[0].join(DEADLINE_SECONDS)
+            assert not alive[0].is_alive(), "the SDK goes on"

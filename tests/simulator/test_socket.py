@@ -1,4 +1,7 @@
-"""The doors to the socket and what comes through, judged by the official SDK and a plain client."""
+"""The doors to the socket and what comes through, judged by a plain client.
+
+What the official SDK makes of them stands in ``tests/integration/test_referee_sockets.py``.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,6 @@ from simulator.faults import fault
 from simulator.server import SimulatorConfig
 from simulator.tokens import TokenKind, mint
 from tests.fix_simulator import SimulatedExchange, running_simulator
-from tests.simulator import official
 from tests.simulator.sockets import (
     NIFTY,
     address,
@@ -47,63 +49,6 @@ def exchange(shared: SimulatedExchange) -> Iterator[SimulatedExchange]:
     yield shared
     shared.control.clear()
     eventually(lambda: not shared.control.lines)
-
-
-def test_referee_streams(exchange: SimulatedExchange) -> None:
-    """Unmodified, the official SDK follows the redirect and decodes state, snapshot and updates."""
-    keys = keys_near_money(exchange)
-    with official.redirected_sockets(exchange):
-        streamer = official.Streamer(exchange, keys, "full")
-        streamer.sdk.connect()
-        streamer.until("open")
-        info, snapshot = streamer.message(), streamer.message()
-        assert info["type"] == "market_info"
-        assert info["marketInfo"]["segmentStatus"]["NSE_FO"] == "NORMAL_OPEN"
-        assert "type" not in snapshot  # initial_feed is 0, which proto3 leaves off the wire
-        assert set(snapshot["feeds"]) == set(keys)
-        assert "indexFF" in snapshot["feeds"][NIFTY]["fullFeed"]
-        live = streamer.message()
-        assert live["type"] == "live_feed"
-        assert set(live["feeds"]) <= set(keys)
-        exchange.control.close_sockets(1000)
-        assert streamer.until("close")[0] == 1000
-
-
-def test_referee_changes_its_mind(exchange: SimulatedExchange) -> None:
-    """sub, change_mode and unsub of the official SDK take effect."""
-    key, other = keys_near_money(exchange)[1:3]
-    with official.redirected_sockets(exchange):
-        streamer = official.Streamer(exchange, [key], "ltpc")
-        streamer.sdk.connect()
-        streamer.until("open")
-        streamer.sdk.subscribe([other], "full")
-        streamer.sdk.change_mode([key], "option_greeks")
-        wanted = {(key, "ltpc"), (other, "fullFeed"), (key, "firstLevelWithGreeks")}
-        while wanted:
-            for name, feed in streamer.message().get("feeds", {}).items():
-                wanted -= {(name, block) for block in feed}
-        streamer.sdk.unsubscribe([key, other])
-        (line,) = exchange.control.lines
-        eventually(lambda: not line.view.followed())
-        exchange.control.close_sockets(1000)
-        streamer.until("close")
-
-
-def test_referee_comes_back_after_a_reset(exchange: SimulatedExchange) -> None:
-    """A reset connection makes the SDK reconnect and subscribe again."""
-    keys = keys_near_money(exchange, 4)
-    with official.redirected_sockets(exchange):
-        streamer = official.Streamer(exchange, keys, "ltpc")
-        streamer.sdk.connect()
-        streamer.until("open")
-        streamer.message()
-        exchange.control.abort_sockets()
-        streamer.until("reconnecting")
-        streamer.until("open")
-        while set(streamer.message().get("feeds", ())) != set(keys):
-            pass
-        exchange.control.close_sockets(1000)
-        streamer.until("close")
 
 
 def _refusal(where: str, **headers: str) -> int:
@@ -150,27 +95,6 @@ def test_faults_at_the_direct_address(
     url = f"{exchange.url}/v3/feed/market-data-feed"
     answer = requests.get(url, headers=exchange.headers, allow_redirects=False, timeout=10)
     assert answer.status_code == (status or 302)
-
-
-@pytest.mark.parametrize(
-    ("name", "is_tried_again"), [("unauthorized", False), ("feed_forbidden", True)]
-)
-def test_referee_on_a_refused_handshake(
-    exchange: SimulatedExchange, name: str, is_tried_again: bool
-) -> None:
-    """The official SDK gives up at 401 at once, and tries again at 403."""
-    exchange.control.add(fault(name, times=1))
-    with official.redirected_sockets(exchange):
-        streamer = official.Streamer(exchange, [NIFTY], "ltpc")
-        streamer.sdk.connect()
-        streamer.until("error")
-        if not is_tried_again:
-            streamer.until("close")
-            assert not exchange.control.lines
-            return
-        streamer.until("open")
-        exchange.control.close_sockets(1000)
-        streamer.until("close")
 
 
 def test_the_direct_address_redirects(exchange: SimulatedExchange) -> None:
