@@ -111,9 +111,12 @@ class Market:
         return self._bars(instant, rows, start, end)
 
     def last_minutes(self, instant: datetime, rows: Ints) -> Bars:
-        """The last completed minute of each row; a row that did not trade stands still."""
-        end = max(self._traded_ms(self.shown(instant)) // MINUTE_MS, 1) * MINUTE_MS
-        return self._bars(instant, rows, end - MINUTE_MS, end)
+        """The last completed minute of each row; a row that did not trade stands still.
+
+        Before the day's first is over every row stands, in a bar of no length at the open.
+        """
+        end = self._traded_ms(self.shown(instant)) // MINUTE_MS * MINUTE_MS
+        return self._bars(instant, rows, max(end - MINUTE_MS, 0), end)
 
     def _bars(self, instant: datetime, rows: Ints, start: int, end: int) -> Bars:
         """What showed at ``start <= t < end``, ms of trading."""

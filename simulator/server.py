@@ -140,6 +140,9 @@ async def serve(config: SimulatorConfig, clock: Callable[[], datetime]) -> Async
         OSError: if a port is taken.
     """
     market = Market(config.seed, rules_for(config.session), config.symbols, config.feedback)
+    # The day's listing and paths are made before anybody asks: they would hold up the first client.
+    if config.recording is None:
+        await asyncio.to_thread(market.quotes, clock())
     loop = asyncio.get_running_loop()
     fault_seed = config.seed if config.fault_seed is None else config.fault_seed
     injection = Injection(fault_seed, config.faults, clock(), _symbols_of(market, clock))

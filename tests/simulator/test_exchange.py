@@ -243,6 +243,17 @@ def test_bars_hold_the_last_price() -> None:
     assert (minute.low <= minute.high).all()
 
 
+def test_no_minute_is_told_before_it_is_over() -> None:
+    """In a day's first minute nothing of it is known yet, and of later ones only the last."""
+    rows = _NSE.listing(_NOON).chain("NIFTY", date(2026, 12, 1))[90:140]
+    early = _NSE.last_minutes(_OPENS + timedelta(seconds=59), rows)
+    assert not early.volume_units.any()
+    assert early.starts_ms == epoch_ms(_OPENS)
+    whole = _NSE.last_minutes(_OPENS + timedelta(seconds=60), rows)
+    assert whole.starts_ms == epoch_ms(_OPENS)
+    assert whole.volume_units.any()
+
+
 def test_a_stretch_is_made_of_its_minutes() -> None:
     """From one instant up to another."""
     rows = _NSE.listing(_NOON).chain("NIFTY", date(2026, 12, 1))[90:140]
