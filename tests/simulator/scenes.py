@@ -111,6 +111,14 @@ def quote_instants(row: Row, start_ms: int, end_ms: int) -> Iterator[int]:
     yield from range(first, end_ms, row.grid_ms)
 
 
+_TIMETABLES: dict[type[Rules], Timetable] = {}
+
+
+def timetable_of(rules: Rules) -> Timetable:
+    """One timetable for all rules of a kind: counting days since 2010 takes a while."""
+    return _TIMETABLES.setdefault(type(rules), Timetable(rules))
+
+
 def paths(
     names: tuple[str, ...] = NAMES,
     *,
@@ -120,7 +128,7 @@ def paths(
 ) -> tuple[Paths, Timetable]:
     """Fresh paths of a market and the timetable that they are laid out by."""
     known = rules or rules_for("nse")
-    timetable = Timetable(known)
+    timetable = timetable_of(known)
     return Paths(seed, choose(names), known, timetable, hedging), timetable
 
 
