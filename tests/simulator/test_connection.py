@@ -207,6 +207,22 @@ def test_close_with_a_code(exchange: SimulatedExchange, code: int) -> None:
         assert caught.value.rcvd.code == code
 
 
+def test_a_close_waits_for_the_clients_half(exchange: SimulatedExchange) -> None:
+    """TCP stays up until the client has answered, then ends in good order."""
+    with _raw(exchange) as raw:
+        raw.recv(1)
+        exchange.control.close_sockets(1000)
+        received = b""
+        while not received.endswith(b"\x88\x02\x03\xe8"):
+            received += _exactly(raw, 1)
+        raw.settimeout(_SILENCE_SECONDS)
+        with pytest.raises(TimeoutError):
+            raw.recv(1)
+        raw.sendall(b"\x88\x82\0\0\0\0\x03\xe8")
+        raw.settimeout(DEADLINE_SECONDS)
+        assert raw.recv(1) == b""
+
+
 def test_1006_is_an_end_without_a_close_frame(exchange: SimulatedExchange) -> None:
     """TCP ends in good order, the WebSocket does not."""
     with opened(exchange) as socket:
