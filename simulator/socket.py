@@ -23,6 +23,8 @@ from simulator.tokens import Account
 
 DIRECT_PATH = "/v3/feed/market-data-feed"
 FEED_PATH = "/market-data-feeder/v3/upstox-developer-api/feeds"
+# Where the broker's own hosts send their clients; behind a proxy those are the hosts here too.
+_FEED_HOSTS = {"api.upstox.com": "wsfeeder-api.upstox.com"}
 
 
 class SocketServer:
@@ -57,10 +59,11 @@ class SocketServer:
             await asyncio.gather(stepping, return_exceptions=True)
 
     def one_time_address(self, request: web.Request, account: Account) -> str:
-        """A socket address that works once, on the host that the client came to."""
+        """A socket address that works once, on the host that the client came to or on its twin."""
         scheme = "wss" if request.secure else "ws"
         query = f"requestId={uuid.uuid4()}&code={self._gate.issue_code(account)}"
-        return f"{scheme}://{request.host}{FEED_PATH}?{query}"
+        host = _FEED_HOSTS.get(request.host, request.host)
+        return f"{scheme}://{host}{FEED_PATH}?{query}"
 
     async def _redirect(self, request: web.Request) -> web.StreamResponse:
         account = account_of(request)

@@ -84,8 +84,8 @@ def test_rest_answers_at_the_real_address(told: list[dict[str, Any]], keys: list
     assert set(prices) == set(keys)
     assert all(price > 0 for price in prices.values())
     assert _only(told, "holidays")
-    assert _only(told, "authorized").startswith("wss://")
-    assert ".upstox.com/market-data-feeder/v3/" in _only(told, "authorized")
+    feed = "wss://wsfeeder-api.upstox.com/market-data-feeder/v3/upstox-developer-api/feeds"
+    assert _only(told, "authorized") == feed
 
 
 def test_a_stranger_is_refused_in_the_brokers_words(told: list[dict[str, Any]]) -> None:

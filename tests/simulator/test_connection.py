@@ -422,6 +422,20 @@ def test_referee_reacts_as_is_documented(exchange: SimulatedExchange) -> None:
         assert "reconnecting" not in {name for name, _ in streamer.events.queue}
 
 
+def test_tcp_lasts_until_the_client_has_answered_a_close(exchange: SimulatedExchange) -> None:
+    """A client that still says other things, as one that is behind, breaks no pipe."""
+    with _raw(exchange) as raw:
+        exchange.control.close_sockets(1000)
+        told = b""
+        while b"\x88\x02\x03\xe8" not in told:
+            told += raw.recv(65_536)
+        for _ in range(10):
+            raw.sendall(b"\x8a\x80\0\0\0\0")  # a pong
+            time.sleep(0.01)  # for a reset to arrive, were there one
+        raw.sendall(b"\x88\x82\0\0\0\0\x03\xe8")
+        assert raw.recv(65_536) == b""
+
+
 def _raw(exchange: SimulatedExchange) -> sockets.socket:
     """A connection as bare bytes, past the handshake."""
     raw = sockets.create_connection(("127.0.0.1", exchange.port), DEADLINE_SECONDS)

@@ -12,8 +12,10 @@ from typing import cast
 import pytest
 import requests
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedError
 
 from simulator import proxy
+from simulator.control import Control
 from simulator.proxy import HOSTS, Answer, Proxy, lead_here, refused
 from simulator.server import SimulatorConfig
 from tests.fix_simulator import DEADLINE_SECONDS, running_simulator
@@ -256,18 +258,24 @@ def test_the_simulator_is_found_at_the_brokers_own_addresses() -> None:
         url = "https://api.upstox.com/v3/feed/market-data-feed/authorize"
         answer = session.get(url, headers=exchange.headers, timeout=DEADLINE_SECONDS).json()
         address = answer["data"]["authorizedRedirectUri"]
-        assert address.partition("/market-data-feeder")[0] in {f"wss://{host}" for host in HOSTS}
-        asyncio.run(_first_frame(address, exchange.proxy))
+        assert address.startswith("wss://wsfeeder-api.upstox.com/market-data-feeder/v3/")
+        asyncio.run(_first_frame_and_reset(address, exchange.proxy, exchange.control))
         session.close()
 
 
-async def _first_frame(address: str, listening: Proxy) -> None:
+async def _first_frame_and_reset(address: str, listening: Proxy, control: Control) -> None:
     context = ssl.create_default_context(cafile=str(listening.authority_path))
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
         connect(address, proxy=listening.url, ssl=context) as socket,
     ):
         assert isinstance(await socket.recv(), bytes)
+        control.abort_sockets()
+        with pytest.raises(ConnectionClosedError) as caught:
+            while True:
+                await socket.recv()
+        # Nothing stands between the client and the application: a reset arrives as one.
+        assert isinstance(caught.value.__cause__, ConnectionResetError)
 
 
 def test_without_a_port_there_is_no_proxy() -> None:
