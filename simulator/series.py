@@ -57,8 +57,8 @@ _MONTHLY = (_index_stage(105, 0),)
 _QUARTERLY = (_index_stage(290, 290), _index_stage(140, 0))
 # As the exchange's scheme has it, a stock's third month has fewer strikes, on wider steps.
 _STOCK = (
-    _Stage(105, 64, deviations=0.0, least=14, rings=((6, 2), (14, 4))),
-    _Stage(63, 36, deviations=2.8, least=10, rings=((3, 1), (10, 2), (24, 4))),
+    _Stage(105, 71, deviations=0.0, least=14, rings=((6, 2), (14, 4))),
+    _Stage(70, 36, deviations=2.8, least=10, rings=((3, 1), (10, 2), (24, 4))),
     _Stage(35, 0, deviations=2.8, least=10, rings=((3, 1), (10, 2), (30, 4))),
 )
 

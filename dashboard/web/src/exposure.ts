@@ -133,7 +133,7 @@ export class Exposure implements Panel {
     const isMissing = net.every((v) => Number.isNaN(v));
     this.missing.set(isMissing ? "no chain snapshot yet" : null);
     const total = isMissing ? NaN : net.reduce((sum, v) => sum + (v || 0), 0);
-    const largest = net.reduce((at, v, i) => (Math.abs(v) > Math.abs(net[at] ?? 0) ? i : at), 0);
+    const largest = net.reduce((at, v, i) => (Math.abs(v) > Math.abs(net[at] || 0) ? i : at), 0);
     const spot = format.price(this.context.store.row("underlying", this.spotId)["spot"]);
     const at = strikes[largest];
     const where = at === undefined ? "" : `, largest ${format.crore(net[largest])} at ${format.strike(at)}`;
