@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 import structlog
 from aiohttp import web
 
+from market.errors import ConfigurationError
 from market.rules import rules_for
 from simulator import rest
 from simulator.access import BROKER_LIMITS, AccessRules, Gate, Limit
@@ -136,13 +137,13 @@ async def serve(config: SimulatorConfig, clock: Callable[[], datetime]) -> Async
         clock: the exchange's time, aware; may run fast or stand still.
 
     Raises:
-        ConfigurationError: for a symbol that the exchange does not list.
+        ConfigurationError: for a symbol that the exchange does not list, or a time before the dated
+            rules begin.
         OSError: if a port is taken.
     """
     market = Market(config.seed, rules_for(config.session), config.symbols, config.feedback)
-    # The day's listing and paths are made before anybody asks: they would hold up the first client.
     if config.recording is None:
-        await asyncio.to_thread(market.quotes, clock())
+        await _open(market, clock())
     loop = asyncio.get_running_loop()
     fault_seed = config.seed if config.fault_seed is None else config.fault_seed
     injection = Injection(fault_seed, config.faults, clock(), _symbols_of(market, clock))
@@ -164,6 +165,16 @@ async def serve(config: SimulatorConfig, clock: Callable[[], datetime]) -> Async
         control.resume()
         await asyncio.gather(*(_dismiss(line) for line in tuple(control.lines)))
         await runner.cleanup()
+
+
+async def _open(market: Market, now: datetime) -> None:
+    """Make the day's listing and paths, which would hold up whoever asks first."""
+    try:
+        await asyncio.to_thread(market.quotes, now)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"no market can be made of {now:%Y-%m-%d}: {error}; let the clock start later"
+        ) from error
 
 
 async def _dismiss(line: Line) -> None:

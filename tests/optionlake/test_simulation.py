@@ -118,11 +118,11 @@ def _welcomed(run: Run, *, has_token: bool = False) -> str:
 
 def test_the_start_tells_how_to_come_in() -> None:
     """Addresses, the console, time, plan, faults; a token only where no log reads it."""
-    run = _prepared(start="2020-01-02 10:00", speed=5.0, is_plus=False, faults=("mute:from=+9s",))
+    run = _prepared(start="2026-01-02 10:00", speed=5.0, is_plus=False, faults=("mute:from=+9s",))
     told = _welcomed(run, has_token=True)
     for part in ("http://127.0.0.1:", "/v3/feed/market-data-feed", "/simulator/", "x5", "mute"):
         assert part in told
-    assert "2020-01-02 10:00:00 IST" in told
+    assert "2026-01-02 10:00:00 IST" in told
     assert "normal plan" in told
     account = holder(told.splitlines()[-1], compose.now())
     assert account is not None

@@ -72,3 +72,15 @@ def test_a_paused_server_hangs_until_resumed(simulator: SimulatedExchange) -> No
     requests.post(f"{simulator.url}/simulator/resume", timeout=10)
     waiting.join(DEADLINE_SECONDS)
     assert answers == [200]
+
+
+def test_a_time_before_the_rules_is_refused() -> None:
+    """At the start, with the day and what to do, not at the first call."""
+    early = datetime(2020, 1, 2, 5, tzinfo=UTC)
+
+    async def scene() -> None:
+        async with serve(_CONFIG, lambda: early):
+            pass
+
+    with pytest.raises(ConfigurationError, match=r"2020-01-02.*start later"):
+        asyncio.run(scene())
