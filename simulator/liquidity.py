@@ -116,23 +116,31 @@ def row_of(terms: Terms, i: int) -> Row:
     )
 
 
+class _Contracts(NamedTuple):
+    """What contracts are without their market; fields as in ``Terms``."""
+
+    symbol: Ints
+    kind: Ints
+    settles_ms: Ints
+    lot_units: Ints
+    strike: Floats
+    sign: Floats
+
+
 def terms(
     listing: Listing, symbols: tuple[Symbol, ...], seed: int, tracks: Sequence[Track]
 ) -> Terms:
     """The terms of a listing on the trading day of ``tracks``, one per symbol."""
-    contracts = [row.contract for row in listing.rows]
-    kind = np.array([_KINDS[contract.kind] for contract in contracts], np.int64)
-    return _terms(
-        symbols,
-        seed,
-        tracks,
+    kinds = [_KINDS[row.contract.kind] for row in listing.rows]
+    contracts = _Contracts(
         symbol=listing.symbol_index,
-        kind=kind,
-        strike=listing.strike,
-        sign=listing.sign,
+        kind=np.array(kinds, np.int64),
         settles_ms=listing.settles_ms,
         lot_units=listing.lot_units,
+        strike=listing.strike,
+        sign=listing.sign,
     )
+    return _terms(symbols, seed, tracks, contracts)
 
 
 def without(terms: Terms, absent: Mask) -> Terms:
@@ -147,64 +155,51 @@ def row_alone(contract: Contract, symbol: Symbol, rules: Rules, seed: int, track
     lots = symbol.lot_units or (rules.lot_units(name, expiry) if expiry else None) or 1
     signs = {None: 0.0, Right.CALL: 1.0, Right.PUT: -1.0}
     settles = epoch_ms(rules.settlement_at(expiry)) if expiry else 0
-    alone = _terms(
-        (symbol,),
-        seed,
-        (track,),
+    alone = _Contracts(
         symbol=np.zeros(1, np.int64),
         kind=np.array([_KINDS[contract.kind]], np.int64),
-        strike=np.array([math.nan if contract.strike is None else contract.strike]),
-        sign=np.array([signs[contract.right]]),
         settles_ms=np.array([settles], np.int64),
         lot_units=np.array([lots if expiry else 1], np.int64),
+        strike=np.array([math.nan if contract.strike is None else contract.strike]),
+        sign=np.array([signs[contract.right]]),
     )
-    row = row_of(alone, 0)
+    row = row_of(_terms((symbol,), seed, (track,), alone), 0)
     # What comes out of a kernel as a plain integer would go into the next one as a signed one.
     return row._replace(stream=np.uint64(row.stream))
 
 
 def _terms(
-    symbols: tuple[Symbol, ...],
-    seed: int,
-    tracks: Sequence[Track],
-    *,
-    symbol: Ints,
-    kind: Ints,
-    strike: Floats,
-    sign: Floats,
-    settles_ms: Ints,
-    lot_units: Ints,
+    symbols: tuple[Symbol, ...], seed: int, tracks: Sequence[Track], known: _Contracts
 ) -> Terms:
     own = np.array([symbol_stream(s, seed) for s in symbols], np.uint64)
-    stream = _streams(own[symbol], settles_ms, np.nan_to_num(strike), sign)
-    step = np.array([s.step for s in symbols])[symbol]
-    share = np.array([weight(s, int(own[i])) for i, s in enumerate(symbols)])[symbol]
-    is_index = np.array([s.is_index for s in symbols])[symbol]
-    opened = np.array([t.level * math.exp(t.curves[LOG_SPOT, 0]) for t in tracks])[symbol]
-    steps = np.abs(np.nan_to_num((strike - opened) / step))
-    days = np.maximum((settles_ms - tracks[0].curves[STARTS, 0]) / 86_400_000.0, 0.0)
-    lots = share * _lots(kind, is_index, steps, days)
+    of, grid, step = known.symbol, _GRIDS_MS[known.kind], np.array([s.step for s in symbols])
+    stream = _streams(own[of], known.settles_ms, np.nan_to_num(known.strike), known.sign)
+    share = np.array([weight(s, int(own[i])) for i, s in enumerate(symbols)])[of]
+    is_index = np.array([s.is_index for s in symbols])[of]
+    steps, days = _distances(known, step[of], tracks)
+    lots = share * _lots(known.kind, is_index, steps, days)
     lots *= 0.4 + 1.2 * noise.uniform(stream, np.array([2]))
     trades = np.where(lots < 1.0, 0.0, np.minimum(0.3 * lots**0.9 + 1.0, _MOST_TRADES))
-    grid = _GRIDS_MS[kind]
-    phase = _phase_ms(own)[symbol]
-    base = np.where(is_index, INDEX_OPEN_LOTS, STOCK_OPEN_LOTS) * share
+    opened = np.where(is_index, INDEX_OPEN_LOTS, STOCK_OPEN_LOTS) * share
     return Terms(
-        symbol=symbol,
-        kind=kind,
-        strike=strike,
-        sign=sign,
-        settles_ms=settles_ms,
-        lot_units=lot_units,
-        step=step,
-        stream=stream,
+        **known._asdict(),
         grid_ms=grid,
-        phase_ms=phase % grid,
+        phase_ms=_phase_ms(own)[of] % grid,
+        stream=stream,
+        step=step[of],
         trades=trades,
         lots_per_trade=np.maximum(lots / np.maximum(trades, 1.0), 1.0),
-        open_lots=np.where(settles_ms > 0, base, 0.0),
+        open_lots=np.where(known.settles_ms > 0, opened, 0.0),
         illiquidity=1.0 - 1.0 / (1.0 + (steps / 20.0) ** 2 + days / 120.0),
     )
+
+
+def _distances(known: _Contracts, step: Floats, tracks: Sequence[Track]) -> tuple[Floats, Floats]:
+    """From the open: strikes between the spot and each option's, and days to settlement."""
+    opened = [track.level * math.exp(track.curves[LOG_SPOT, 0]) for track in tracks]
+    steps = np.abs(np.nan_to_num((known.strike - np.array(opened)[known.symbol]) / step))
+    days = (known.settles_ms - tracks[0].curves[STARTS, 0]) / 86_400_000.0
+    return steps, np.maximum(days, 0.0)
 
 
 def quote_grid(symbol: Symbol, seed: int) -> tuple[int, int]:

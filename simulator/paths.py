@@ -293,10 +293,16 @@ def _gamma_ratio(track: Track, minute: int, here: float, held: feedback.Held) ->
                 track.correlation,
                 track.steepness,
             )
+    traded = feedback.crore(held.future_units * spot * _trailing_turnover(track, minute))
+    return total / max(traded, 1e-9)
+
+
+@compiled
+def _trailing_turnover(track: Track, minute: int) -> float:
+    """Share of the day's turnover of the half hour before a minute, or of the day's first."""
     last = min(max(minute, feedback.TRAILING_MINUTES), track.minutes)
     turnover = track.curves[TURNOVER]
-    passed = turnover[last] - turnover[max(last - feedback.TRAILING_MINUTES, 0)]
-    return total / max(feedback.crore(held.future_units * spot * passed), 1e-9)
+    return float(turnover[last] - turnover[max(last - feedback.TRAILING_MINUTES, 0)])
 
 
 @compiled
