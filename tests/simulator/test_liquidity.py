@@ -152,3 +152,16 @@ def test_every_symbol_s_row_is_its_own() -> None:
         row = liquidity.row_of(known.terms, place)
         assert [str(value) for value in row] == [str(column[place]) for column in known.terms]
     assert {row.symbol.underlying.symbol for row in known.listing.rows} == set(NAMES)
+
+
+def test_what_is_absent_neither_trades_nor_is_held() -> None:
+    """And everything else stays as it is, of the others too."""
+    terms = scene().terms
+    absent = np.arange(terms.trades.size) % 3 == 0
+    found = liquidity.without(terms, absent)
+    for name in ("trades", "open_lots"):
+        before, after = getattr(terms, name), getattr(found, name)
+        assert not after[absent].any()
+        assert after[~absent].tolist() == before[~absent].tolist()
+    kept = terms._replace(trades=found.trades, open_lots=found.open_lots)
+    assert all(_same(found, kept, name) for name in Terms._fields)
