@@ -22,10 +22,10 @@ from brokers.interface import Instrument, Mode
 from brokers.upstox.codec import decode, subscribe
 from brokers.upstox.generated import MarketDataFeedV3_pb2 as schema
 from market.rules import rules_for
-from simulator.exchange import Market
-from simulator.session import MarketSource
-from simulator.tokens import Account, TokenKind
-from simulator.universe import Listing
+from simulator.access.tokens import Account, TokenKind
+from simulator.exchange.market import Market
+from simulator.exchange.universe import Listing
+from simulator.socket.session import MarketSource
 from streaming.live import LiveState
 
 ROUNDS = 5

@@ -24,11 +24,11 @@ from benchmarks.alone import Alone, pin
 from brokers.interface import Mode
 from brokers.upstox.codec import subscribe
 from brokers.upstox.generated import MarketDataFeedV3_pb2 as schema
+from simulator.access.tokens import mint
 from simulator.clocks import FastClock
-from simulator.exchange import Market
+from simulator.exchange.market import Market
 from simulator.server import SimulatorConfig, serve
-from simulator.socket import DIRECT_PATH
-from simulator.tokens import mint
+from simulator.socket.handshake import DIRECT_PATH
 
 CLIENTS = 2
 KEYS = 2_000

@@ -24,7 +24,7 @@ from market.rules import IST
 from optionlake import compose
 from optionlake.settings import Settings
 from optionlake.supervisor import Program, ProgramFailed, Supervisor, inherited
-from simulator.tokens import mint
+from simulator.access.tokens import mint
 from storage.embedded import EmbeddedServer
 from storage.layout import Layout, write_private
 from storage.timescale import ensure_database, migrate, wait_until_ready

@@ -21,10 +21,10 @@ from market.errors import ConfigurationError
 from optionlake import compose
 from optionlake.serve import signalled
 from optionlake.settings import Settings
-from simulator import recorder
-from simulator.recorder import Recorder, Target, Wish
-from simulator.recording import About, Recording
-from simulator.tokens import mint
+from simulator.access.tokens import mint
+from simulator.recordings import recorder
+from simulator.recordings.recorder import Recorder, Target, Wish
+from simulator.recordings.recording import About, Recording
 
 _KEYS_FILE = "@"
 # The exchange's clock may be far ahead of ours, and the token guards nothing.

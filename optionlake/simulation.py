@@ -16,14 +16,14 @@ from market.errors import ConfigurationError
 from market.rules import IST
 from optionlake import compose
 from optionlake.settings import Settings
-from simulator import scenario
-from simulator.catalogue import CATALOGUE, Argument, Kind, Value
+from simulator.access.tokens import mint
 from simulator.clocks import FastClock
-from simulator.faults import Fault
-from simulator.feed_options import FeedOptions
-from simulator.recording import Recording
+from simulator.faults import scenario
+from simulator.faults.catalogue import CATALOGUE, Argument, Kind, Value
+from simulator.faults.fault import Fault
+from simulator.recordings.recording import Recording
 from simulator.server import Running, SimulatorConfig
-from simulator.tokens import mint
+from simulator.socket.feed_options import FeedOptions
 
 Clock = Callable[[], datetime]
 KeyLimits = Literal["socket", "user", "off"]
@@ -41,7 +41,7 @@ class Typed:
         start: an instant for ``instant_of``.
         speed: exchange seconds per second.
         key_limits: whom limits of subscribed keys count for.
-        faults: one each, as ``simulator.scenario.parse_flag`` reads it.
+        faults: one each, as ``simulator.faults.scenario.parse_flag`` reads it.
         replay: a recording's folder.
     """
 

@@ -19,13 +19,13 @@ from aiohttp import web
 
 from market.errors import ConfigurationError
 from market.rules import IST
-from simulator import scenario
-from simulator.calls import Handler
-from simulator.catalogue import CATALOGUE, Argument, Kind, nearest
-from simulator.control import Control
-from simulator.exchange import Market
-from simulator.injection import FaultState
-from simulator.middleware import CONSOLE_PATH
+from simulator.access.calls import Handler
+from simulator.exchange.market import Market
+from simulator.faults import scenario
+from simulator.faults.catalogue import CATALOGUE, Argument, Kind, nearest
+from simulator.faults.control import Control
+from simulator.faults.injection import FaultState
+from simulator.faults.middleware import CONSOLE_PATH
 from simulator.truth_shape import truth
 
 _FAULTS = f"{CONSOLE_PATH}faults"

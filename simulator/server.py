@@ -18,31 +18,31 @@ from aiohttp import web
 
 from market.errors import ConfigurationError
 from market.rules import rules_for
-from simulator import rest
-from simulator.access import BROKER_LIMITS, AccessRules, Gate, Limit
-from simulator.bulk_candles import BulkCandles
-from simulator.calendar_calls import CalendarCalls
-from simulator.candle_calls import CandleCalls
-from simulator.candle_windows import DEFAULT_CANDLE_OPTIONS, CandleOptions
+from simulator.access.gate import BROKER_LIMITS, AccessRules, Gate, Limit
+from simulator.access.guard import Guard
+from simulator.access.login import DEFAULT_LOGIN, Login, LoginRules
 from simulator.clocks import ClockDesk
-from simulator.connection import SocketRules
 from simulator.console import Console
-from simulator.control import Control, Line
-from simulator.exchange import HEDGING, Market
-from simulator.expired_calls import ExpiredCalls
-from simulator.faults import Fault
-from simulator.feed_options import DEFAULT_FEED_OPTIONS, FeedOptions
-from simulator.guard import Guard
-from simulator.injection import Injection
-from simulator.login import DEFAULT_LOGIN, Login, LoginRules
-from simulator.middleware import faulty
-from simulator.playback import RecordedSource
-from simulator.playback_calls import PlaybackCalls
+from simulator.exchange.market import HEDGING, Market
+from simulator.faults.control import Control, Line
+from simulator.faults.fault import Fault
+from simulator.faults.injection import Injection
+from simulator.faults.middleware import faulty
 from simulator.proxy import Proxy, lead_here
-from simulator.recording import Recording
-from simulator.session import MarketSource
-from simulator.socket import DIRECT_PATH, FEED_PATH, SocketServer
-from simulator.source import Source
+from simulator.recordings.playback import RecordedSource
+from simulator.recordings.playback_calls import PlaybackCalls
+from simulator.recordings.recording import Recording
+from simulator.rest import groups as rest
+from simulator.rest.bulk_candles import BulkCandles
+from simulator.rest.calendar_calls import CalendarCalls
+from simulator.rest.candle_calls import CandleCalls
+from simulator.rest.candle_windows import DEFAULT_CANDLE_OPTIONS, CandleOptions
+from simulator.rest.expired_calls import ExpiredCalls
+from simulator.socket.connection import SocketRules
+from simulator.socket.feed_options import DEFAULT_FEED_OPTIONS, FeedOptions
+from simulator.socket.handshake import DIRECT_PATH, FEED_PATH, SocketServer
+from simulator.socket.session import MarketSource
+from simulator.socket.source import Source
 
 _LOG = structlog.get_logger(__name__)
 _SHUTDOWN_SECONDS = 1.0

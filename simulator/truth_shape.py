@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from simulator.exchange import Market
-from simulator.records import Json
+from simulator.exchange.market import Market
+from simulator.rest.records import Json
 
 
 def truth(market: Market, instant: datetime, symbols: Sequence[str]) -> Json:

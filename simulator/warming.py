@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 import numpy as np
 
 from market.rules import rules_for
-from simulator.exchange import Market
-from simulator.session import MarketSource
-from simulator.tokens import holder, mint
+from simulator.access.tokens import holder, mint
+from simulator.exchange.market import Market
+from simulator.socket.session import MarketSource
 
 _NOON = datetime(2026, 11, 25, 6, 30, tzinfo=UTC)
 

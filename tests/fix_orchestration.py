@@ -19,8 +19,8 @@ from brokers.upstox.rest import RetryPolicy, Upstox
 from market.rules import IST, Rules
 from orchestration.dbt_project import prepare_manifest
 from orchestration.resources import LocationConfig
+from simulator.access.tokens import mint
 from simulator.server import SimulatorConfig
-from simulator.tokens import mint
 from storage.lake import Lake
 from storage.layout import Layout
 from tests.fix_simulator import SimulatedExchange, running_simulator

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from simulator.control import Control
-from simulator.exchange import Market
+from simulator.access.tokens import mint
+from simulator.exchange.market import Market
+from simulator.faults.control import Control
 from simulator.proxy import Proxy
 from simulator.server import Running, SimulatorConfig, serve
-from simulator.tokens import mint
 
 DEADLINE_SECONDS = 20.0
 

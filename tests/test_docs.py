@@ -13,8 +13,8 @@ from typer.main import get_command
 from optionlake.cli import app
 from optionlake.settings import Settings
 from optionlake.simulation import fault_rows
-from simulator import scenario
-from simulator.catalogue import CATALOGUE
+from simulator.faults import scenario
+from simulator.faults.catalogue import CATALOGUE
 from simulator.server import SimulatorConfig
 from storage.lake import Lake
 from transforms.columns import WHO

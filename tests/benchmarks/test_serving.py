@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.serving import START, SYMBOLS, nearest_keys
 from market.rules import rules_for
-from simulator.exchange import Market
+from simulator.exchange.market import Market
 
 
 def test_the_nearest_keys() -> None:

@@ -18,7 +18,7 @@ from brokers.upstox.rest import RetryPolicy, Upstox
 from market.contract import Kind
 from market.errors import AuthenticationError, BrokerUnavailable, MalformedResponse, RateLimited
 from market.rules import IST
-from simulator.tokens import mint
+from simulator.access.tokens import mint
 from tests.fix_simulator import SimulatedExchange
 
 SYMBOLS = ("NIFTY", "SENSEX", "RELIANCE")

@@ -15,9 +15,9 @@ import pytest
 import upstox_client
 from upstox_client.rest import ApiException
 
-from simulator.faults import fault
+from simulator.access.tokens import mint
+from simulator.faults.fault import fault
 from simulator.server import SimulatorConfig
-from simulator.tokens import mint
 from tests.fix_simulator import SimulatedExchange, running_simulator
 from tests.simulator import official
 from tests.simulator.official import Streamer

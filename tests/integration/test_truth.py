@@ -18,9 +18,9 @@ from brokers.planner import chain_plan
 from brokers.upstox.auth import StaticToken
 from brokers.upstox.rest import Upstox
 from market.rules import rules_for
-from simulator.exchange import Market
+from simulator.access.tokens import mint
+from simulator.exchange.market import Market
 from simulator.server import SimulatorConfig
-from simulator.tokens import mint
 from tests.fix_simulator import running_simulator
 from transforms.chain import Analysis, analyse
 

@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 
 from optionlake import logs, recording, serve
 from optionlake.cli import app
-from simulator.catalogue import CATALOGUE
-from simulator.tokens import mint
+from simulator.access.tokens import mint
+from simulator.faults.catalogue import CATALOGUE
 
 
 def _run(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -15,9 +15,9 @@ from rich.console import Console
 from market.errors import AuthenticationError, ConfigurationError
 from optionlake.recording import Wanted, keys_of, record, silent, target_of
 from optionlake.settings import Settings
-from simulator.recording import About, Recording
+from simulator.access.tokens import holder
+from simulator.recordings.recording import About, Recording
 from simulator.server import SimulatorConfig
-from simulator.tokens import holder
 from tests.fix_simulator import running_simulator, wall_clock
 from tests.optionlake.test_serve import WAIT_SECONDS, running
 from tests.optionlake.test_supervisor import eventually

@@ -13,11 +13,11 @@ from market.errors import ConfigurationError
 from optionlake import compose
 from optionlake.settings import Settings
 from optionlake.simulation import Run, Typed, fault_rows, instant_of, prepared, welcome
-from simulator.catalogue import CATALOGUE
+from simulator.access.tokens import holder
 from simulator.clocks import FastClock
-from simulator.recording import Recording
+from simulator.faults.catalogue import CATALOGUE
+from simulator.recordings.recording import Recording
 from simulator.server import SimulatorConfig, serve
-from simulator.tokens import holder
 from tests.simulator.recorded import at, feeds, info, last, write
 
 

@@ -6,9 +6,9 @@ from datetime import date
 
 import numpy as np
 
-from simulator import noise
-from simulator.series import Band
-from simulator.symbols import Symbol
+from simulator.exchange import noise
+from simulator.exchange.series import Band
+from simulator.exchange.symbols import Symbol
 
 _FIRST = date(2024, 6, 3)
 _DAYS = 1_500

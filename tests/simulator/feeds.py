@@ -10,10 +10,10 @@ from functools import cache
 from upstox_client.feeder.proto import MarketDataFeedV3_pb2 as official
 
 from market.rules import rules_for
-from simulator.exchange import Market
-from simulator.feed_options import DEFAULT_FEED_OPTIONS, FeedOptions
-from simulator.session import MarketFeed, MarketSource
-from simulator.tokens import Account, TokenKind
+from simulator.access.tokens import Account, TokenKind
+from simulator.exchange.market import Market
+from simulator.socket.feed_options import DEFAULT_FEED_OPTIONS, FeedOptions
+from simulator.socket.session import MarketFeed, MarketSource
 
 NOON = datetime(2026, 11, 25, 6, 30, tzinfo=UTC)
 STEP = timedelta(milliseconds=200)

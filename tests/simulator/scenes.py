@@ -10,15 +10,15 @@ from functools import lru_cache
 import numpy as np
 
 from market.rules import Rules, Session, at_ist, rules_for
-from simulator import liquidity
-from simulator.days import Day, Track
-from simulator.exchange import Market
-from simulator.liquidity import Row, Terms
-from simulator.noise import Ints
-from simulator.paths import Paths
-from simulator.symbols import choose
-from simulator.timetable import MINUTE_MS, Grid, Timetable
-from simulator.universe import Listing
+from simulator.exchange import liquidity
+from simulator.exchange.days import Day, Track
+from simulator.exchange.liquidity import Row, Terms
+from simulator.exchange.market import Market
+from simulator.exchange.noise import Ints
+from simulator.exchange.paths import Paths
+from simulator.exchange.symbols import choose
+from simulator.exchange.timetable import MINUTE_MS, Grid, Timetable
+from simulator.exchange.universe import Listing
 
 SEED = 7
 NAMES = ("NIFTY", "BANKNIFTY", "ITC")

@@ -11,7 +11,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator.catalogue import CATALOGUE
+from simulator.faults.catalogue import CATALOGUE
 from simulator.server import SimulatorConfig
 from tests.fix_simulator import SimulatedExchange, running_simulator
 from tests.simulator.sockets import NIFTY, eventually, opened, read, subscribe

@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
 from simulator import proxy
-from simulator.control import Control
+from simulator.faults.control import Control
 from simulator.proxy import HOSTS, Answer, Proxy, lead_here, refused
 from simulator.server import SimulatorConfig
 from tests.fix_simulator import DEADLINE_SECONDS, running_simulator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from market.rules import rules_for
-from simulator.exchange import Market
+from simulator.exchange.market import Market
 from simulator.truth_shape import truth
 
 _NOON = datetime(2026, 11, 25, 6, 30, tzinfo=UTC)

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from market.rules import rules_for
-from simulator import bulk, quotes, truth, warming, wire
-from simulator.exchange import Market
+from simulator import warming
+from simulator.exchange import bulk, quotes, truth
+from simulator.exchange.market import Market
+from simulator.socket import wire
 
 _KERNELS = (
     quotes._fill,

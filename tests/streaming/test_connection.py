@@ -21,7 +21,7 @@ from brokers.upstox.codec import UpstoxCodec
 from brokers.upstox.rest import Upstox
 from market.errors import AuthenticationError, BrokerUnavailable
 from market.rules import AlwaysOpen
-from simulator.faults import fault
+from simulator.faults.fault import fault
 from storage.journal import records
 from streaming.arrivals import Arrival
 from streaming.connection import ConnectionConfig, FeedConnection, backoff, refused_backoff
@@ -150,7 +150,7 @@ def test_comes_back_with_every_key(
         async with connected(broker.authorize_feed, tokens, config(tmp_path / "j")) as made:
             await until(lambda: made.session.state is State.LIVE)
             before = made.session.epoch
-            getattr(simulator.control, fault)()
+            getattr(simulator.faults.control, fault)()
             await until(lambda: made.session.epoch > before and not made.session.never_seen)
             await until(lambda: made.session.state is State.LIVE)
             (gap,) = made.gaps

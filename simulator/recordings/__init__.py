@@ -1,0 +1,1 @@
+"""Feeds kept as they came, and served again through the same sockets."""
