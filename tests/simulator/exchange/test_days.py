@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from simulator.exchange import days
 from simulator.exchange.days import DEVIATION, LEVEL, LOG_SPOT, SLOW, TURNOVER, Track
+from simulator.exchange.noise import Floats
 from simulator.exchange.timetable import MINUTE_MS
 from tests.simulator.scenes import NAMES, WEDNESDAY, Twice, paths, scene
 
@@ -50,14 +51,34 @@ def test_the_path_ends_at_its_last_border(place: int) -> None:
 def test_a_minute_s_middle_has_a_quarter_of_its_variance() -> None:
     """About the line between its borders, over thousands of minutes."""
     made, timetable = paths()
-    ratios = []
-    for day in timetable.trading_days(date(2026, 3, 1), date(2026, 3, 31)):
-        for track in made.tracks(day):
-            for minute in range(track.minutes):
-                line = track.curves[LOG_SPOT, minute : minute + 2].mean()
-                away = days.log_spot(track, minute * MINUTE_MS + MINUTE_MS // 2) - line
-                ratios.append((away / track.curves[DEVIATION, minute]) ** 2)
-    assert np.mean(ratios) == pytest.approx(0.25, rel=0.05)
+    found = [
+        _swings(track)
+        for day in timetable.trading_days(date(2026, 3, 1), date(2026, 3, 31))
+        for track in made.tracks(day)
+    ]
+    assert (np.concatenate(found) ** 2).mean() == pytest.approx(0.25, rel=0.05)
+
+
+def _swings(track: Track) -> Floats:
+    """How far the middle of each minute lies from the line between its borders, in deviations."""
+    middles = range(MINUTE_MS // 2, track.minutes * MINUTE_MS, MINUTE_MS)
+    inside = np.array([days.log_spot(track, at) for at in middles])
+    lines = (track.curves[LOG_SPOT, 1:] + track.curves[LOG_SPOT, :-1]) / 2
+    swings: Floats = (inside - lines) / track.curves[DEVIATION, :-1]
+    return swings
+
+
+def test_each_minute_of_each_day_moves_in_its_own_way() -> None:
+    """Neither the same minute of another day nor the minute after says anything of it."""
+    made, timetable = paths()
+    found = [
+        _swings(made.track(day, 0))
+        for day in timetable.trading_days(date(2026, 3, 2), date(2026, 3, 13))
+    ]
+    together = np.corrcoef(found) - np.eye(len(found))
+    assert np.abs(together).max() < 0.25
+    for swings in found:
+        assert abs(np.corrcoef(swings[1:], swings[:-1])[0, 1]) < 0.25
 
 
 def test_indices_move_together_inside_a_minute() -> None:

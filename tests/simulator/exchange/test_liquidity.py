@@ -11,7 +11,7 @@ import pytest
 from market.rules import rules_for
 from simulator.exchange import liquidity
 from simulator.exchange.liquidity import EQUITY, FUTURE, INDEX, OPTION, Terms
-from simulator.exchange.symbols import choose
+from simulator.exchange.symbols import SYMBOLS, choose
 from tests.simulator.scenes import LAST_TUESDAY, NAMES, SEED, TUESDAY, WEDNESDAY, paths, scene
 
 _DAYS = [date(2026, 11, 8), WEDNESDAY, TUESDAY]
@@ -88,6 +88,13 @@ def test_one_symbol_is_quoted_at_once() -> None:
             found = known.terms.phase_ms[own & (known.terms.grid_ms == grid)]
             assert (found == slowest[0] % grid).all()
         assert 0 < phase_ms < grid_ms
+
+
+def test_nothing_is_quoted_at_the_very_close() -> None:
+    """No symbol's grid begins at the open, whatever the seed: none would end at the close, then."""
+    grids = [liquidity.quote_grid(s, seed) for s in SYMBOLS.values() for seed in range(40)]
+    assert {grid_ms for _, grid_ms in grids} == {250}
+    assert {phase_ms for phase_ms, _ in grids} == set(range(1, 250, 2))
 
 
 def test_quicker_kinds_are_quoted_more_often() -> None:

@@ -109,6 +109,18 @@ def test_realised_volatility_is_the_symbol_s() -> None:
     assert realised.mean() == pytest.approx(1.0, rel=0.02)
 
 
+def test_the_last_minutes_are_as_any_other() -> None:
+    """A day is not pulled to its end: each of its last minutes moves as much as its share says."""
+    made, _ = paths(_INDICES, hedging=0.0)
+    ratios = [
+        _steps(track)[-4:] ** 2 / _shares(track)[-4:]
+        for day in _days()
+        for track in made.tracks(day)
+        if (track.curves[MULTIPLE, -5:] == 1.0).all()
+    ]
+    assert np.mean(ratios, axis=0) == pytest.approx(np.ones(4), rel=0.16)
+
+
 def test_daily_moves_are_the_symbol_s() -> None:
     """From close to close, within what fourteen months can tell."""
     made, _ = paths(_INDICES)

@@ -34,7 +34,7 @@ _ROWS = np.concatenate(
         np.random.default_rng(8).choice(len(scene().listing.rows), 60, replace=False),
     ]
 )
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 
 
 @cache
@@ -257,7 +257,7 @@ def digest() -> str:
 
 def test_every_process_sees_the_same_market() -> None:
     """A fresh interpreter with another hash seed shows not one bit else."""
-    script = "from tests.simulator.test_quotes import digest; print(digest())"
+    script = "from tests.simulator.exchange.test_quotes import digest; print(digest())"
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=_ROOT,

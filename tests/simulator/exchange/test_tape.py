@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.exchange import book, tape
-from simulator.exchange.days import MULTIPLE
+from simulator.exchange import book, noise, tape
+from simulator.exchange.days import MULTIPLE, TURNOVER, curve_at
 from simulator.exchange.liquidity import Row, quote_grid
 from simulator.exchange.noise import Floats
 from simulator.exchange.tape import Bar
@@ -123,6 +123,26 @@ def test_between_quotes_nothing_happens(kind: str) -> None:
             before = tape.last_trade(track, row, trade.traded_ms - 1)
             assert before.number < trade.number
             assert before.units <= trade.units - trade.last_units
+
+
+@pytest.mark.parametrize("early_ms", [-5e-7, -1e-9, 0.0, 1e-9, 5e-7])
+@pytest.mark.parametrize("number", [1, 2, 17])
+def test_a_trade_within_a_hair_of_a_quote_shows_once(number: int, early_ms: float) -> None:
+    """Wherever rounding puts it: it shows at the first instant that has it, and stays there."""
+    known, row = scene(), _row("wing")
+    track = known.track(row)
+    at = book.quoted_at(row, 7_777_777)
+    slope = curve_at(track, TURNOVER, at + 1) - curve_at(track, TURNOVER, at)
+    passed = curve_at(track, TURNOVER, at) + early_ms * slope
+    place = noise.uniform_at(row.stream ^ np.uint64(11), (track.number << 21) + number - 1)
+    row = row._replace(trades=(number - 1 + place) / passed)
+    for seen in range(at - row.grid_ms, at + 3 * row.grid_ms, row.grid_ms):
+        trade = tape.last_trade(track, row, seen)
+        if trade.number == 0:
+            continue
+        assert tape.last_trade(track, row, trade.traded_ms) == trade
+        assert tape.bar(track, row, 0, seen + 1).close == tape.price_of(track, row, trade)
+    assert tape.last_trade(track, row, at + row.grid_ms).number >= number
 
 
 def test_an_index_does_not_trade() -> None:

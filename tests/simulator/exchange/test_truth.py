@@ -124,7 +124,8 @@ def test_a_burst_over_a_pause_ends_in_the_next_session() -> None:
     known, day = scene(), made.day(WEDNESDAY)
     found = truth_at(
         known.listing, day, known.terms, traded_ms=0, at_ms=0, hedging=0.0
-    ).with_bursts({"NIFTY": (Burst(43, 47, 2.0),)})
-    (event,) = found.events
+    ).with_bursts({"NIFTY": (Burst(43, 47, 2.0), Burst(40, 45, 2.0))})
+    over, until = found.events
     assert timetable.grid(WEDNESDAY).starts_ms.size == 105
-    assert (event.starts_at, event.ends_at) == (ist("2026-11-25 09:58"), ist("2026-11-25 11:32"))
+    assert (over.starts_at, over.ends_at) == (ist("2026-11-25 09:58"), ist("2026-11-25 11:32"))
+    assert until.ends_at == ist("2026-11-25 10:00")
