@@ -31,6 +31,7 @@ from simulator.exchange.timetable import MINUTE_MS, instant_of
 from tests.simulator.scenes import HEDGING, NAMES, SEED, TUESDAY, WEDNESDAY, paths, timetable_of
 
 _INDICES = ("NIFTY", "BANKNIFTY", "SENSEX")
+_STOCKS = ("ITC", "RELIANCE", "INFY")
 _FIRST, _LAST = date(2025, 9, 10), date(2026, 11, 20)
 _ANY_DAY = st.dates(date(2024, 12, 2), date(2027, 6, 30))
 
@@ -40,6 +41,10 @@ _TIMETABLE = timetable_of(rules_for("nse"))
 
 def _days(first: date = _FIRST, last: date = _LAST) -> list[date]:
     return _TIMETABLE.trading_days(first, last)
+
+
+# A market without hedgers, whose days are made once for all tests: three indices, three stocks.
+_CALM, _ = paths((*_INDICES, *_STOCKS), hedging=0.0)
 
 
 def _steps(track: Track) -> Floats:
@@ -68,20 +73,14 @@ def test_a_day_ends_where_the_daily_walk_says(day: date) -> None:
 
 def test_nights_have_their_share_of_the_variance() -> None:
     """A day opens near the close before: a quarter of a day's variance away."""
-    made, timetable = paths(_INDICES)
     every = _days()
     gaps = []
     for place in range(len(_INDICES)):
-        ends = np.log(made.closes(place, every))
-        opens = [track_open(made.track(day, place)) for day in every]
-        unit = made.track(every[0], place).volatility ** 2 / 248.0
-        gaps.append(np.mean((opens[1:] - ends[:-1]) ** 2) / unit)
-    assert np.mean(gaps) == pytest.approx(timetable.night_share, rel=0.3)
-
-
-def track_open(track: Track) -> float:
-    """ln ₹ of the open."""
-    return math.log(track.level) + float(track.curves[LOG_SPOT, 0])
+        tracks = [_CALM.track(day, place) for day in every]
+        ends = np.log(_CALM.closes(place, every) / tracks[0].level)
+        opens = np.array([track.curves[LOG_SPOT, 0] for track in tracks])
+        gaps.append(np.mean((opens[1:] - ends[:-1]) ** 2) / (tracks[0].volatility ** 2 / 248.0))
+    assert np.mean(gaps) == pytest.approx(_TIMETABLE.night_share, rel=0.3)
 
 
 def test_the_demo_has_no_nights() -> None:
@@ -96,26 +95,23 @@ def test_the_demo_has_no_nights() -> None:
 
 def test_realised_volatility_is_the_symbol_s() -> None:
     """Minute by minute, without hedgers and outside of bursts, over a year and six symbols."""
-    names = (*_INDICES, "ITC", "RELIANCE", "INFY")
-    made, _ = paths(names, hedging=0.0)
-    found = np.zeros((2, len(names)))
+    found = np.zeros((2, len(_INDICES) + len(_STOCKS)))
     for day in _days():
-        for place, track in enumerate(made.tracks(day)):
+        for place, track in enumerate(_CALM.tracks(day)):
             quiet = track.curves[MULTIPLE, :-1] == 1.0
             found[0, place] += (_steps(track)[quiet] ** 2).sum()
             found[1, place] += _shares(track)[quiet].sum()
     realised = np.sqrt(found[0] / found[1])
-    assert realised == pytest.approx(np.ones(len(names)), rel=0.05)
+    assert realised == pytest.approx(np.ones(realised.size), rel=0.05)
     assert realised.mean() == pytest.approx(1.0, rel=0.02)
 
 
 def test_the_last_minutes_are_as_any_other() -> None:
     """A day is not pulled to its end: each of its last minutes moves as much as its share says."""
-    made, _ = paths(_INDICES, hedging=0.0)
     ratios = [
         _steps(track)[-4:] ** 2 / _shares(track)[-4:]
         for day in _days()
-        for track in made.tracks(day)
+        for track in _CALM.tracks(day)
         if (track.curves[MULTIPLE, -5:] == 1.0).all()
     ]
     assert np.mean(ratios, axis=0) == pytest.approx(np.ones(4), rel=0.16)
@@ -123,22 +119,20 @@ def test_the_last_minutes_are_as_any_other() -> None:
 
 def test_daily_moves_are_the_symbol_s() -> None:
     """From close to close, within what fourteen months can tell."""
-    made, _ = paths(_INDICES)
     for place in range(len(_INDICES)):
-        moves = np.diff(np.log(made.closes(place, _days(date(2012, 1, 2), date(2026, 1, 2)))))
-        volatility = made.track(WEDNESDAY, place).volatility
+        moves = np.diff(np.log(_CALM.closes(place, _days(date(2012, 1, 2), date(2026, 1, 2)))))
+        volatility = _CALM.track(WEDNESDAY, place).volatility
         assert moves.std() * math.sqrt(248.0) == pytest.approx(volatility, rel=0.1)
 
 
 def test_indices_move_together() -> None:
     """Minute by minute and from day to day, more than a stock with an index."""
-    made, _ = paths(("NIFTY", "BANKNIFTY", "ITC"), hedging=0.0)
-    every = _days(date(2026, 9, 1))
-    minutes = [np.concatenate([_steps(made.track(d, p)) for d in every]) for p in range(3)]
+    every, places = _days(date(2026, 9, 1)), (0, 1, 3)
+    minutes = [np.concatenate([_steps(_CALM.track(d, p)) for d in every]) for p in places]
     together = np.corrcoef(minutes)
     assert together[0, 1] > 0.6
     assert 0.3 < together[0, 2] < together[0, 1]
-    closes = [np.diff(np.log(made.closes(place, _days()))) for place in range(3)]
+    closes = [np.diff(np.log(_CALM.closes(place, _days()))) for place in places]
     assert np.corrcoef(closes)[0, 1] > 0.6
 
 
@@ -259,8 +253,7 @@ def test_turnover_runs_from_nothing_to_all(day: date) -> None:
 
 
 def _of_every_day(place: int) -> list[Track]:
-    made, _ = paths(hedging=0.0)
-    return [made.track(day, place) for day in _days(date(2026, 1, 1))]
+    return [_CALM.track(day, place) for day in _days(date(2026, 1, 1))]
 
 
 def test_bursts_move_and_trade_more() -> None:
@@ -289,7 +282,7 @@ def test_expiry_days_have_more_bursts() -> None:
         found = made.bursts(0, day)
         counts[expires].append(len(found))
         curve = profiles.multiples(found, timetable.grid(day).starts_ms.size)
-        assert np.array_equal(made.track(day, 0).curves[MULTIPLE, :-1], curve)
+        assert np.array_equal(_CALM.track(day, 0).curves[MULTIPLE, :-1], curve)
     assert len(counts[True]) > 50
     assert np.mean(counts[True]) > 5 * np.mean(counts[False])
 
@@ -306,7 +299,7 @@ def test_days_before_the_rules_have_no_expiry() -> None:
 
 def test_the_slow_path_is_the_spot_s_own() -> None:
     """What is left of the spot's path without its quick octaves stays near it, all year."""
-    for place in (0, 2):
+    for place in (0, 3):
         tracks = _of_every_day(place)
         spot, slow = (np.array([t.curves[c, 0] for t in tracks]) for c in (LOG_SPOT, SLOW))
         assert np.corrcoef(spot, slow)[0, 1] > 0.9
@@ -315,8 +308,7 @@ def test_the_slow_path_is_the_spot_s_own() -> None:
 
 def test_volatility_levels_move_as_much_as_they_should() -> None:
     """From close to close by the part of 0.8 per √year that the spot does not bring about."""
-    made, _ = paths()
-    levels = np.array([made.track(day, 0).curves[LEVEL, -1] for day in _days()])
+    levels = np.array([_CALM.track(day, 0).curves[LEVEL, -1] for day in _days()])
     usual = days.LEVEL_VOLATILITY * math.sqrt(1.0 - days.LEVERAGE**2)
     assert np.diff(levels).std() == pytest.approx(usual / math.sqrt(248), rel=0.25)
 
