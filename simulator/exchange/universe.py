@@ -61,7 +61,6 @@ class Listing:
         expiries: symbol and date of each series.
         expiry_id: row's place in ``expiries``, −1 for spot.
         strike: ₹, NaN unless an option.
-        step: distance of the symbol's strikes, ₹; also of spots and futures.
         sign: +1 call, −1 put, 0 otherwise.
         is_index: whether the row is an index itself, which nobody bids for.
         settles_ms: when the final settlement price is fixed; 0 for spot.
@@ -77,7 +76,6 @@ class Listing:
     expiries: tuple[tuple[str, date], ...] = field(repr=False)
     expiry_id: Ints
     strike: Floats
-    step: Floats
     sign: Floats
     is_index: Mask
     settles_ms: Ints
@@ -158,7 +156,6 @@ def _as_arrays(
         expiries=expiries,
         expiry_id=np.repeat([ids.get(block.series, -1) for block in blocks], sizes),
         strike=strike,
-        step=np.repeat([block.symbol.step for block in blocks], sizes),
         sign=sign,
         is_index=np.repeat(is_index, sizes),
         settles_ms=np.repeat(_settles_ms(blocks, rules), sizes),
