@@ -1,8 +1,9 @@
 """What a contract is worth and how it is quoted, at an instant of a day: kernels.
 
 All options of a symbol are quoted at the same instants, so that their books allow no arbitrage, and
-its futures at those and halfway between; spreads widen with price, with how far the contract can move until it is quoted again, and away
-from the money. Trades stand in ``tape``, arrays of quotes in ``quotes``.
+its futures at those and halfway between. Spreads widen with price, with how far the contract can
+move until it is quoted again, and away from the money. Trades stand in ``tape``, arrays of quotes
+in ``quotes``.
 """
 
 from __future__ import annotations

@@ -76,7 +76,6 @@ def test_arrays_tell_what_the_records_tell() -> None:
     for i, row in enumerate(listing.rows):
         contract = row.contract
         assert listing.symbols[listing.symbol_index[i]] is row.symbol
-        assert listing.step[i] == row.symbol.step
         assert listing.lot_units[i] == row.lot_units
         assert listing.is_index[i] == row.is_index
         assert listing.row_of_key[row.key] == i
