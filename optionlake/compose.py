@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from brokers.budget import UPSTOX_LIMITS, Budget
 from brokers.interface import Secret
-from brokers.upstox.auth import StaticToken
+from brokers.upstox.auth import WatchedToken
 from brokers.upstox.rest import Upstox
 from optionlake.settings import Settings
 from simulator.server import SimulatorConfig
@@ -23,10 +23,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def tokens(settings: Settings) -> StaticToken:
-    """The access token that was set, if any."""
+def tokens(settings: Settings) -> WatchedToken:
+    """The access token that was set, else the one that ``optionlake login`` wrote."""
     token = settings.access_token
-    return StaticToken(Secret(token.get_secret_value()) if token else None, now)
+    secret = Secret(token.get_secret_value()) if token else None
+    return WatchedToken(secret, settings.layout.token_file, now)
 
 
 def budget(settings: Settings) -> Budget:

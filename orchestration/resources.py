@@ -16,7 +16,7 @@ from dagster_dbt import DbtCliResource
 
 from brokers.budget import Budget
 from brokers.interface import Broker, Secret
-from brokers.upstox.auth import StaticToken
+from brokers.upstox.auth import WatchedToken
 from brokers.upstox.rest import Upstox
 from market.rules import IST, Rules
 from orchestration.dbt_project import DBT, PROJECT, prepare_profile
@@ -108,7 +108,7 @@ def _resource(opened: Callable[[], object]) -> dg.ResourceDefinition:
 
 @contextmanager
 def _open_broker(config: LocationConfig) -> Iterator[Broker]:
-    tokens = StaticToken(config.access_token, config.clock)
+    tokens = WatchedToken(config.access_token, config.layout.token_file, config.clock)
     budget = Budget(config.layout.budget_file)
     upstox = Upstox(
         config.api_url, config.assets_url, tokens, budget, config.symbols, clock=config.clock

@@ -22,7 +22,7 @@ class Layout:
 
     @property
     def run(self) -> Path:
-        """What lives only while programs run: process list, database address, API budget."""
+        """What running programs share: process list, database address, API budget, token."""
         return self.home / "run"
 
     @property
@@ -59,6 +59,11 @@ class Layout:
     def processes_file(self) -> Path:
         """What the launcher has started."""
         return self.run / "processes.json"
+
+    @property
+    def token_file(self) -> Path:
+        """The broker's access token that ``optionlake login`` wrote (mode 0600)."""
+        return self.run / "token"
 
     @property
     def budget_file(self) -> Path:

@@ -2,17 +2,20 @@
 
 The token is a JWT signed with the broker's own key, which we do not have, so its claims are read
 unverified: they only serve to fail early and with a remedy; the broker stays the judge. Obtaining
-a token by login does not belong here yet, nor does putting it into a request (``rest``).
+a token (``login``) does not belong here, nor does putting it into a request (``rest``).
 """
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -22,8 +25,9 @@ from market.errors import AuthenticationError
 from market.rules import IST
 
 _RENEWAL = (
-    "make a new one in the broker's developer console (an Analytics Token is free, read-only and "
-    "lasts a year; a login token always dies at 03:30 IST) and set UPSTOX_ACCESS_TOKEN to it"
+    "run optionlake login, or make a new one in the broker's developer console (an Analytics Token "
+    "is free, read-only and lasts a year; a login token always dies at 03:30 IST) and set "
+    "UPSTOX_ACCESS_TOKEN to it"
 )
 # What an Authorization header can carry: visible ASCII.
 _TOKEN_TEXT = re.compile(r"[!-~]+")
@@ -47,11 +51,13 @@ class TokenClaims:
     Attributes:
         expires_at: when it dies (aware UTC).
         is_plus: whether the account has the paid plan (expired contracts, 30 levels of depth).
+        user: the broker's id of whose token it is.
     """
 
     kind: TokenKind
     expires_at: datetime | None = None
     is_plus: bool | None = None
+    user: str | None = None
 
 
 class StaticToken:
@@ -60,12 +66,19 @@ class StaticToken:
     Args:
         secret: the token, None if none is set.
         now: the clock (aware UTC).
+        name: what the user knows it by, for errors.
     """
 
-    def __init__(self, secret: Secret | None, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        secret: Secret | None,
+        now: Callable[[], datetime],
+        name: str = "UPSTOX_ACCESS_TOKEN",
+    ) -> None:
         # A newline at the end comes along with most ways of pasting or reading a file.
         self._secret = Secret(secret.reveal().strip()) if secret else None
         self._now = now
+        self._name = name
 
     @cached_property
     def claims(self) -> TokenClaims:
@@ -80,12 +93,12 @@ class StaticToken:
         """
         if not self._secret:
             raise AuthenticationError(
-                "no access token: set UPSTOX_ACCESS_TOKEN to the broker's access or analytics "
-                "token, or run the demo, which needs none"
+                "no access token: run optionlake login, set UPSTOX_ACCESS_TOKEN to the broker's "
+                "access or analytics token, or run the demo, which needs none"
             )
         if not _TOKEN_TEXT.fullmatch(self._secret.reveal()):
             raise AuthenticationError(
-                "UPSTOX_ACCESS_TOKEN holds blanks or signs that no token has: copy it again"
+                f"{self._name} holds blanks or signs that no token has: copy it again"
             )
         expires_at = self.claims.expires_at
         if expires_at and expires_at <= self._now():
@@ -98,6 +111,84 @@ class StaticToken:
         return self.claims.expires_at
 
 
+class WatchedToken:
+    """The token that was set, else the one in the home's token file; a ``TokenSource``.
+
+    The file is read anew each time, which costs microseconds, so that a replaced one is taken up
+    by every running program. A dead token that was set does not stand in the way of a living file.
+
+    Args:
+        secret: the token that was set, None if none is.
+        path: the token file; it need not exist.
+        now: the clock (aware UTC).
+    """
+
+    def __init__(self, secret: Secret | None, path: Path, now: Callable[[], datetime]) -> None:
+        self._set = StaticToken(secret, now) if secret else None
+        self._path = path
+        self._now = now
+
+    @property
+    def claims(self) -> TokenClaims:
+        """What the token in use says about itself; all unknown if there is none."""
+        try:
+            return self._current().claims
+        except AuthenticationError:
+            return TokenClaims(TokenKind.OPAQUE)
+
+    def token(self) -> Secret:
+        """The first living token.
+
+        Raises:
+            AuthenticationError: if there is none, or the file may be read by others.
+        """
+        return self._current().token()
+
+    def expires_at(self) -> datetime | None:
+        """When the token in use dies (aware UTC); None if there is none or it does not tell."""
+        return self.claims.expires_at
+
+    def _current(self) -> StaticToken:
+        if self._set is not None and _is_usable(self._set):
+            return self._set
+        filed = read_token_file(self._path)
+        if filed is not None:
+            return StaticToken(filed, self._now, str(self._path))
+        return self._set or StaticToken(None, self._now)
+
+
+def read_token_file(path: Path) -> Secret | None:
+    """The token in a file of its owner's; None if the file is not there.
+
+    Raises:
+        AuthenticationError: if others may read the file, or it cannot be read as text.
+    """
+    try:
+        with path.open(encoding="ascii") as file:
+            # Asked of the open file, so that what was judged is what is read.
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise AuthenticationError(
+                    f"the token file {path} may be read by others and is not used: "
+                    f"chmod 600 {path}, and make a new token if others were there"
+                )
+            return Secret(file.read())
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise AuthenticationError(
+            f"the token file {path} cannot be read ({type(error).__name__}): "
+            "remove it and run optionlake login"
+        ) from None
+
+
+def _is_usable(source: StaticToken) -> bool:
+    try:
+        source.token()
+    except AuthenticationError:
+        return False
+    return True
+
+
 def read_claims(secret: Secret) -> TokenClaims:
     """The claims of a token; a token that is no JWT, or says nothing usable, is ``OPAQUE``."""
     try:
@@ -106,11 +197,12 @@ def read_claims(secret: Secret) -> TokenClaims:
         issued_at = _instant(claims.get("iat"))
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, OSError):
         return TokenClaims(TokenKind.OPAQUE)
-    is_plus = claims.get("isPlusPlan")
+    is_plus, user = claims.get("isPlusPlan"), claims.get("sub")
     return TokenClaims(
         _kind(claims, issued_at, expires_at),
         expires_at,
         is_plus if isinstance(is_plus, bool) else None,
+        user if isinstance(user, str) else None,
     )
 
 
