@@ -1,7 +1,8 @@
 """The journal: every received frame on disk before anything is made of it.
 
 Recovery, replay and a database outage are one path: read from the last landed record. How a
-segment's bytes look belongs in ``segments``; what is inside a frame belongs to the broker's codec.
+segment's bytes look belongs in ``segments``, compressing complete ones in ``sealing``, finding an
+instant in ``journal_index``; what is inside a frame belongs to the broker's codec.
 
 Each append reaches the operating system at once, so that a killed process loses nothing; it is
 forced to disk every ``sync_seconds``, so that a power failure loses no more than that.
@@ -13,10 +14,12 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from market.errors import JournalError
+from storage.sealing import sync_folder
 from storage.segments import (
     MAX_FRAME_BYTES,
     MAX_SEQUENCE,
@@ -27,6 +30,7 @@ from storage.segments import (
     prefix,
     segment_path,
     segments,
+    summary_of,
 )
 
 __all__ = ["JournalReader", "JournalWriter", "Record", "epochs", "prune", "records", "repair"]
@@ -77,7 +81,7 @@ class JournalWriter:
     @property
     def size_bytes(self) -> int:
         """Size of the whole folder, all epochs."""
-        return sum(_size(s) for s in segments(self._folder))
+        return sum(s.size_bytes for s in segments(self._folder))
 
     @property
     def is_over_cap(self) -> bool:
@@ -124,7 +128,7 @@ class JournalWriter:
             self._offset = 0
             self._write((header(self._epoch, self._next),))
             os.fdatasync(self._file)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
 
     def _end_segment(self) -> None:
         self.sync()
@@ -222,6 +226,8 @@ def repair(folder: Path, epoch: int) -> int:
     if not own:
         return 0
     path = own[-1].path
+    if path != own[-1].raw_path:
+        return _checked_whole(own[-1])
     with _writing(path), path.open("r+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         reader = _read_through(own[-1])
@@ -238,28 +244,44 @@ def repair(folder: Path, epoch: int) -> int:
         return size - tear.offset
 
 
-def prune(folder: Path, landed: Mapping[int, int], cap_bytes: int) -> int:
+def prune(
+    folder: Path, landed: Mapping[int, int], cap_bytes: int, expired_at: datetime | None = None
+) -> int:
     """Delete whole landed files, oldest first, until the folder is under its cap; bytes freed.
 
     A file that is being written, or holds a record that is not landed, stays whatever the cap.
 
     Args:
         landed: epoch → last sequence that is landed.
+        expired_at: files whose records are all older go even under the cap; None: no file does.
     """
     found = segments(folder)
-    excess = sum(map(_size, found)) - cap_bytes
+    excess = sum(s.size_bytes for s in found) - cap_bytes
     freed = 0
     for segment, following in zip(found, [*found[1:], None], strict=False):
-        if freed >= excess:
+        if freed >= excess and not _is_expired(segment, expired_at):
             break
         if _last_sequence(segment, following) <= landed.get(segment.epoch, 0):
             freed += _remove_unless_written(segment)
     return freed
 
 
+def _is_expired(segment: Segment, expired_at: datetime | None) -> bool:
+    if expired_at is None:
+        return False
+    if summary := summary_of(segment):
+        return summary.latest_received_at_ns < expired_at.timestamp() * 1e9
+    with suppress(FileNotFoundError):
+        # What was never compressed was last touched when its last record came.
+        return segment.raw_path.stat().st_mtime < expired_at.timestamp()
+    return False
+
+
 def _last_sequence(segment: Segment, following: Segment | None) -> int:
     if following is not None and following.epoch == segment.epoch:
         return following.first_sequence - 1
+    if summary := summary_of(segment):
+        return summary.last_sequence
     reader = _read_through(segment)
     tear = reader.tear()
     # What stands behind damage has not been landed by anyone.
@@ -267,14 +289,23 @@ def _last_sequence(segment: Segment, following: Segment | None) -> int:
 
 
 def _remove_unless_written(segment: Segment) -> int:
-    with segment.path.open("rb") as file:
+    size = segment.size_bytes
+    with suppress(FileNotFoundError), segment.raw_path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return 0
-        size = _size(segment)
-        segment.path.unlink()
-        return size
+        segment.raw_path.unlink()
+    segment.sealed_path.unlink(missing_ok=True)
+    return size
+
+
+def _checked_whole(segment: Segment) -> int:
+    """A compressed file has no torn end to cut: it is whole, or damaged."""
+    reader = _read_through(segment)
+    if reader.tear():
+        raise reader.damage()
+    return 0
 
 
 def _read_through(segment: Segment) -> SegmentReader:
@@ -287,22 +318,6 @@ def _read_through(segment: Segment) -> SegmentReader:
 def _next_sequence(folder: Path, epoch: int) -> int:
     own = [s for s in segments(folder) if s.epoch == epoch]
     return _read_through(own[-1]).next_sequence if own else 1
-
-
-def _size(segment: Segment) -> int:
-    try:
-        return segment.path.stat().st_size
-    except FileNotFoundError:
-        # Pruned by another process in between.
-        return 0
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from brokers.upstox.generated import MarketDataFeedV3_pb2 as wire
 from market.errors import ConfigurationError
 from simulator.exchange.noise import Ints
 from simulator.recordings.slices import Sliced, cut
-from storage.segments import Segment, SegmentReader, segments
+from storage.segments import Segment, SegmentBytes, SegmentReader, segments
 
 ABOUT, MASTER, JOURNAL = "about.json", "master.json.gz", "journal"
 FORMAT = 1
@@ -69,7 +69,7 @@ class _Place(NamedTuple):
 
     epoch: int
     received_at_ns: int
-    path: Path
+    segment: Segment
     offset: int
     length: int
 
@@ -97,6 +97,7 @@ class Recording:
             raise ConfigurationError(f"recording {folder} holds no frame; record another one")
         self._cut = lru_cache(maxsize=512)(self._read_cut)
         self._parsed = lru_cache(maxsize=128)(self._read_parsed)
+        self._bytes = lru_cache(maxsize=16)(SegmentBytes)
         self._seen: dict[str, array[int]] = {}
         self._states = array("q")
         for number in range(len(self._places)):
@@ -206,9 +207,7 @@ class Recording:
 
     def _read(self, number: int) -> bytes:
         place = self._places[number]
-        with place.path.open("rb") as file:
-            file.seek(place.offset)
-            return file.read(place.length)
+        return self._bytes(place.segment).read(place.offset, place.length)
 
 
 def _located(folder: Path) -> tuple[list[Segment], About | None]:
@@ -247,7 +246,7 @@ def _indexed(own: Sequence[Segment]) -> Iterator[_Place]:
         for record in reader.read():
             length = len(record.frame)
             begin = reader.offset - length
-            yield _Place(segment.epoch, record.received_at_ns, segment.path, begin, length)
+            yield _Place(segment.epoch, record.received_at_ns, segment, begin, length)
         tear = reader.tear()
         # A killed recorder leaves half a record; records behind damage are another matter.
         if tear is not None and tear.is_middle:

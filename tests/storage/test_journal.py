@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from market.errors import JournalError
 from storage import journal as module
 from storage.journal import JournalReader, JournalWriter, epochs, prune, records, repair
+from storage.sealing import seal_all
 from storage.segments import segments
 
 FRAMES = [f"frame {i}".encode() * (i % 7) for i in range(60)]
@@ -299,3 +301,31 @@ def test_what_cannot_be_written_is_a_journal_error(
     """Nothing else comes out."""
     with pytest.raises(JournalError):
         attempt(tmp_path)
+
+
+def test_landed_files_expire_under_the_cap(tmp_path: Path) -> None:
+    """Those whose records are all older, raw or compressed; never what is not landed."""
+    write(tmp_path / "raw", FRAMES)
+    old = [s.path for s in segments(tmp_path / "raw")[:3]]
+    for path in old:
+        os.utime(path, (500, 500))
+    write(tmp_path / "sealed", FRAMES)  # received a millisecond after 1970
+    seal_all(tmp_path / "sealed")
+    for folder, left in ((tmp_path / "raw", 3), (tmp_path / "sealed", None)):
+        firsts = [s.first_sequence for s in segments(folder)]
+        expired_at = datetime.fromtimestamp(1000, UTC)
+        assert prune(folder, {1: 60}, 10**9) == 0
+        assert prune(folder, {1: 60}, 10**9, datetime.fromtimestamp(0, UTC)) == 0
+        assert prune(folder, {1: firsts[1] - 2}, 10**9, expired_at) == 0
+        assert prune(folder, {1: 60}, 10**9, expired_at) > 0
+        assert [s.first_sequence for s in segments(folder)] == firsts[left or len(firsts) :]
+
+
+def test_an_expired_file_that_is_written_stays(tmp_path: Path) -> None:
+    """However long ago its last record came."""
+    journal = writer(tmp_path)
+    journal.append(0, b"landed")
+    os.utime(segments(tmp_path)[0].path, (0, 0))
+    assert prune(tmp_path, {1: 1}, 10**9, datetime.now(UTC)) == 0
+    assert read(tmp_path) == [b"landed"]
+    journal.close()
