@@ -23,7 +23,7 @@ class FeedPlan:
     """What one socket subscribes.
 
     Attributes:
-        by_mode: instruments for each mode, spots before contracts.
+        by_mode: instruments for each mode: spots, then futures, then options.
         without_price: symbols whose contracts wait for a first price of the underlying.
     """
 
@@ -58,6 +58,8 @@ def feed_plan(
 ) -> FeedPlan:
     """Every underlying, and around its money the contracts of its nearest expiry, in full mode.
 
+    An index has no volume of its own, so its nearest future comes with it.
+
     The money is the listed strike nearest the spot, the lower one of two; from there
     ``strikes_each_side`` listed strikes up and down, calls and puts.
 
@@ -79,11 +81,26 @@ def feed_plan(
             chains.get(spot.contract.symbol, ()), price, strikes_each_side, today
         )
     ]
-    _check_limit(len(underlyings) + len(contracts), keys_limit)
+    futures = near_futures(instruments, today)
+    _check_limit(len(underlyings) + len(futures) + len(contracts), keys_limit)
     return FeedPlan(
-        {Mode.FULL: (*underlyings, *contracts)},
+        {Mode.FULL: (*underlyings, *futures, *contracts)},
         tuple(i.contract.symbol for i in underlyings if i.contract.symbol not in spots),
     )
+
+
+def near_futures(instruments: Iterable[Instrument], today: date) -> tuple[Instrument, ...]:
+    """Of each index the future that expires next, today included; in the order of the list."""
+    nearest: dict[str, tuple[date, Instrument]] = {}
+    for listed in instruments:
+        symbol, expiry = listed.contract.symbol, listed.contract.expiry
+        if listed.contract.kind is not Kind.FUTURE or listed.underlying.kind is not Kind.INDEX:
+            continue
+        if expiry is not None and expiry >= today:
+            known = nearest.get(symbol)
+            if known is None or expiry < known[0]:
+                nearest[symbol] = expiry, listed
+    return tuple(future for _, future in nearest.values())
 
 
 def chain_plan(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.interface import Instrument, Mode
-from brokers.planner import ChainRequest, chain_plan, feed_plan
+from brokers.planner import ChainRequest, chain_plan, feed_plan, near_futures
 from market.contract import Contract, Kind, Right, Underlying
 from market.errors import ConfigurationError
 
@@ -40,11 +40,12 @@ def _listing(
 
 
 def test_feed_plan_is_spot_and_money_of_nearest_expiry() -> None:
-    """Spot first, then both rights of the strikes around the money, all in full mode."""
+    """Spot, its future, then both rights of the strikes around the money, all in full mode."""
     listing = _listing("NIFTY", strikes=(80, 90, 100, 110, 120))
     plan = feed_plan(listing, {"NIFTY": 101.0}, 1, TODAY)
     assert plan.keys(Mode.FULL) == (
         "NSE_INDEX|NIFTY",
+        "NIFTY-20261201-FUT",
         *(
             f"NIFTY-20261201-{strike}-{right}"
             for strike in (90, 100, 110)
@@ -63,18 +64,18 @@ def test_expiry_day_is_still_planned_and_the_day_after_is_not() -> None:
 
 
 def test_symbol_without_a_price_gets_its_spot_only() -> None:
-    """The first tick of the spot is what the rest waits for, and the plan says so."""
+    """The first tick of the spot is what its options wait for, and the plan says so."""
     plan = feed_plan([*_listing("NIFTY"), *_listing("SENSEX")], {"NIFTY": 100.0}, 5, TODAY)
     assert plan.without_price == ("SENSEX",)
-    assert [i.contract.symbol for i in plan.instruments].count("SENSEX") == 1
+    assert [i.contract.symbol for i in plan.instruments].count("SENSEX") == 2
 
 
 def test_too_many_keys_are_refused_with_a_remedy() -> None:
     """The broker would only fall silent, so the plan must speak."""
     listing = _listing("NIFTY")
-    assert len(feed_plan(listing, {"NIFTY": 100.0}, 1, TODAY, keys_limit=7).instruments) == 7
-    with pytest.raises(ConfigurationError, match=r"7 keys.*6.*OPTIONLAKE_STRIKES_EACH_SIDE"):
-        feed_plan(listing, {"NIFTY": 100.0}, 1, TODAY, keys_limit=6)
+    assert len(feed_plan(listing, {"NIFTY": 100.0}, 1, TODAY, keys_limit=8).instruments) == 8
+    with pytest.raises(ConfigurationError, match=r"8 keys.*7.*OPTIONLAKE_STRIKES_EACH_SIDE"):
+        feed_plan(listing, {"NIFTY": 100.0}, 1, TODAY, keys_limit=7)
 
 
 @given(
@@ -91,7 +92,7 @@ def test_money_is_the_nearest_strike(strikes: list[int], price: float, each_side
     nearest = min(listed, key=lambda strike: (abs(strike - price), strike))
     place = listed.index(nearest)
     assert planned == listed[max(0, place - each_side) : place + each_side + 1]
-    assert len(plan.instruments) == 1 + 2 * len(planned)
+    assert len(plan.instruments) == 2 + 2 * len(planned)
 
 
 def test_chain_plan_takes_every_symbols_nearest_first() -> None:
@@ -110,3 +111,13 @@ def test_symbol_without_options_has_no_requests() -> None:
     assert chain_plan([_spot("INDIAVIX")], ("INDIAVIX",), 2, TODAY) == ()
     plan = feed_plan([_spot("INDIAVIX")], {"INDIAVIX": 15.0}, 2, TODAY)
     assert plan.keys(Mode.FULL) == ("NSE_INDEX|INDIAVIX",)
+
+
+def test_an_index_brings_its_nearest_future_and_a_stock_none() -> None:
+    """The one that expires today still counts; a stock trades itself."""
+    stock = Underlying("RELIANCE", Kind.EQUITY, "NSE")
+    of_stock = Instrument(Contract("RELIANCE", Kind.FUTURE, WEEKS[0]), stock, "RELIANCE-FUT", 500)
+    listed = [_future("NIFTY", day) for day in reversed(WEEKS)] + [of_stock]
+    for today, nearest in ((WEEKS[0], WEEKS[0]), (WEEKS[0] + timedelta(days=1), WEEKS[1])):
+        assert near_futures(listed, today) == (_future("NIFTY", nearest),)
+    assert near_futures(listed, WEEKS[2] + timedelta(days=1)) == ()

@@ -104,7 +104,7 @@ def test_feed_from_address_to_columns(simulator: SimulatedExchange, tmp_path: Pa
         snapshot = decode(_binary(socket.recv(10)))
     assert snapshot.kind is FrameKind.SNAPSHOT
     assert set(snapshot.keys) == set(plan.keys(Mode.FULL))
-    assert snapshot.values.shape == (3 + 3 * 5 * 2, len(FEED_COLUMNS))
+    assert snapshot.values.shape == (3 + 2 + 3 * 5 * 2, len(FEED_COLUMNS))
     assert not np.isnan(snapshot.column("last_price")).any()
     is_option = np.array(["_FO|" in key for key in snapshot.keys])
     # Options tell open interest and the vendor's figures, spots do not.

@@ -72,7 +72,7 @@ def test_nothing_younger_counts(
     assert places(make(), closes[:known]) == [b for b in whole if b[0] < known]
 
 
-@pytest.mark.parametrize("make", MAKERS[:2] + [VwapCross])
+@pytest.mark.parametrize("make", [*MAKERS[:2], VwapCross])
 @given(closes=WALK, price=SCALES, volume=SCALES)
 def test_units_do_not_matter(
     make: Callable[[], Detector], closes: list[float], price: float, volume: float

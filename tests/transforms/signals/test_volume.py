@@ -127,10 +127,9 @@ def _future_minutes(market: Market, day: date) -> list[MinuteBar]:
             datetime.fromtimestamp(starts_ms / 1000 + 60, UTC),
             day,
             (starts_ms - first) // 60_000,
-            *prices,
-            volume_units=float(units),
+            *(float(value) for value in values),
         )
-        for starts_ms, *prices, units in zip(*(c.tolist() for c in columns), strict=True)
+        for starts_ms, *values in zip(*(c.tolist() for c in columns), strict=True)
     ]
 
 
