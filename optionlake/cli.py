@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import wraps
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec
 
@@ -79,8 +80,37 @@ def demo() -> None:
 @app.command()
 @_ends_clearly
 def up() -> None:
-    """Run everything on the real broker. Needs UPSTOX_ACCESS_TOKEN."""
+    """Run everything on the real broker. Needs a token: optionlake login."""
     _launch(load(), is_demo=False)
+
+
+@app.command()
+@_ends_clearly
+def login(
+    *,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="only print the address of the broker's dialog")
+    ] = False,
+    token_stdin: Annotated[
+        bool, typer.Option("--token-stdin", help="keep a token that is pasted or piped in")
+    ] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="do not ask the broker about a pasted token")
+    ] = False,
+    show_status: Annotated[
+        bool, typer.Option("--status", help="tell whose token is in use and when it dies")
+    ] = False,
+) -> None:
+    """Get a token from the broker for all programs; those that run take it up. Code 3: none."""
+    from optionlake import login as logging_in
+
+    settings = load()
+    if show_status:
+        logging_in.show(_inspected(settings), _say)
+    elif token_stdin:
+        logging_in.by_paste(settings, _pasted(), _say, is_checked=not no_check)
+    else:
+        logging_in.by_dialog(settings, _say, opens_browser=not no_browser)
 
 
 @app.command()
@@ -289,6 +319,13 @@ def _inspected(settings: Settings) -> Settings:
 
 def _with_home(settings: Settings, home: Path) -> Settings:
     return settings.model_copy(update={"home": home})
+
+
+def _pasted() -> str:
+    """A token from standard input; not shown while it is typed."""
+    if sys.stdin.isatty():
+        return getpass("token (not shown): ")
+    return sys.stdin.read(64 * 1024)
 
 
 def _say(text: str) -> None:

@@ -38,7 +38,21 @@ class Settings(BaseSettings):
         description="PostgreSQL with TimescaleDB; unset: an embedded server under the home folder",
     )
     access_token: SecretStr | None = Field(
-        None, alias="UPSTOX_ACCESS_TOKEN", description="the broker's access or analytics token"
+        None,
+        alias="UPSTOX_ACCESS_TOKEN",
+        description="the broker's access or analytics token; unset or dead: the one of "
+        "optionlake login",
+    )
+    client_id: str | None = Field(
+        None, alias="UPSTOX_CLIENT_ID", description="API key of the app that logs in"
+    )
+    client_secret: SecretStr | None = Field(
+        None, alias="UPSTOX_CLIENT_SECRET", description="API secret of the app that logs in"
+    )
+    redirect_uri: str = Field(
+        "http://127.0.0.1:8054/",
+        alias="UPSTOX_REDIRECT_URI",
+        description="redirect URL of the app, on this machine; optionlake login listens there",
     )
     api_url: str = Field("https://api.upstox.com", description="the broker's REST address")
     assets_url: str = Field(

@@ -120,7 +120,7 @@ class Upstox:
         self._policy = retries or RetryPolicy()
         self._timeout_seconds = timeout_seconds
         self._clock = clock
-        self._session = _session(is_direct=_is_loopback(api_url))
+        self._session = _session(is_direct=is_loopback(api_url))
 
     def instruments(self) -> Sequence[Instrument]:
         """Every instrument of the symbols, from the master files of their exchanges.
@@ -304,7 +304,8 @@ def _session(is_direct: bool) -> requests.Session:
     return session
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether an address is on this machine, where no proxy has a say."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
