@@ -98,8 +98,11 @@ def ohlc(asked: Asked, interval: str) -> Json:
 def ohlc_v3(asked: Asked, interval: str) -> Json:
     """Version 3: the bar that runs and the one before, which a day does not have."""
     pair = bars(asked.market, asked.now, asked.rows, interval)
-    live, before = _whole(pair.live), _whole(pair.before)
-    prices = _entries({"last_price": asked.quotes().last_price})
+    quotes = asked.quotes()
+    # What has not traded that day has no bar of it.
+    traded = (quotes.volume_units > 0) | asked.listing.is_index[asked.rows]
+    live, before = _whole(pair.live, traded), _whole(pair.before, traded)
+    prices = _entries({"last_price": quotes.last_price})
     found = [
         entry | {"prev_ohlc": before.get(i), "live_ohlc": live.get(i)}
         for i, entry in enumerate(prices)
@@ -242,15 +245,15 @@ def _prices(found: Bars) -> list[Json]:
     )
 
 
-def _whole(found: Bars | None) -> Mapping[int, Json]:
-    """Version 3's bars by place; those of instruments that were not listed yet left out."""
+def _whole(found: Bars | None, chosen: Mask | None = None) -> Mapping[int, Json]:
+    """Version 3's bars by place, of the ``chosen`` alone."""
     if found is None:
         return {}
-    volumes, listed = found.volume_units.tolist(), np.isfinite(found.open).tolist()
+    volumes = found.volume_units.tolist()
     return {
         i: bar | {"volume": volumes[i], "ts": found.starts_ms}
         for i, bar in enumerate(_prices(found))
-        if listed[i]
+        if chosen is None or chosen[i]
     }
 
 

@@ -150,7 +150,7 @@ def test_comes_back_with_every_key(
         async with connected(broker.authorize_feed, tokens, config(tmp_path / "j")) as made:
             await until(lambda: made.session.state is State.LIVE)
             before = made.session.epoch
-            getattr(simulator.faults.control, fault)()
+            getattr(simulator.control, fault)()
             await until(lambda: made.session.epoch > before and not made.session.never_seen)
             await until(lambda: made.session.state is State.LIVE)
             (gap,) = made.gaps

@@ -118,14 +118,17 @@ def test_auctions_are_told_while_they_go_on(at: str, has_auction: bool) -> None:
 
 
 def test_instruments_without_bars_have_null() -> None:
-    """Contracts listed on a holiday did not trade on the day on show."""
+    """What did not trade on the day on show, as what was not listed yet; an index always has."""
     old = _MARKET.listing(_at("2026-11-23T18:00")).row_of_key
     holiday = _asked(_at("2026-11-24T12:00"))
-    found = ohlc_v3(holiday, "I1")
-    for quote in found.values():
-        is_new = quote["instrument_token"] not in old
-        assert (quote["live_ohlc"] is None) == is_new
-    assert any(quote["live_ohlc"] is None for quote in found.values())
+    volumes = holiday.quotes().volume_units.tolist()
+    is_index = holiday.listing.is_index[holiday.rows].tolist()
+    found = list(ohlc_v3(holiday, "I1").values())
+    for quote, volume, always in zip(found, volumes, is_index, strict=True):
+        assert (quote["live_ohlc"] is None) == (volume == 0 and not always)
+    new = [quote for quote in found if quote["instrument_token"] not in old]
+    assert new
+    assert all(quote["live_ohlc"] is None for quote in new)
 
 
 def test_one_key_may_be_asked_for_alone() -> None:
