@@ -106,10 +106,14 @@ def test_feed_from_address_to_columns(simulator: SimulatedExchange, tmp_path: Pa
     assert set(snapshot.keys) == set(plan.keys(Mode.FULL))
     assert snapshot.values.shape == (3 + 2 + 3 * 5 * 2, len(FEED_COLUMNS))
     assert not np.isnan(snapshot.column("last_price")).any()
-    is_option = np.array(["_FO|" in key for key in snapshot.keys])
-    # Options tell open interest and the vendor's figures, spots do not.
-    for name in ("open_interest_units", "vendor_implied_volatility"):
-        assert np.array_equal(~np.isnan(snapshot.column(name)), is_option)
+    derived = {i.broker_key: i.contract.kind for i in plan.instruments if i.contract.expiry}
+    # Futures and options tell open interest, options the vendor's figures, spots neither.
+    for name, kinds in (
+        ("open_interest_units", {Kind.FUTURE, Kind.OPTION}),
+        ("vendor_implied_volatility", {Kind.OPTION}),
+    ):
+        expected = [derived.get(key) in kinds for key in snapshot.keys]
+        assert (~np.isnan(snapshot.column(name))).tolist() == expected
 
 
 def test_address_is_for_one_connection(simulator: SimulatedExchange, tmp_path: Path) -> None:
