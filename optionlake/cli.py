@@ -236,6 +236,31 @@ def stream() -> None:
 
 @app.command()
 @_ends_clearly
+def replay(
+    begin: Annotated[
+        str, typer.Argument(metavar="FROM", help='"2026-11-25 09:15" (IST) or an ISO instant')
+    ],
+    end: Annotated[str, typer.Argument(metavar="TO", help="the same; not included")],
+    *,
+    speed: Annotated[
+        str, typer.Option(help="seconds of the journal per second, or max", metavar="N|max")
+    ] = "max",
+    lands: Annotated[
+        bool, typer.Option("--land", help="land what the database lacks; twice lands it once")
+    ] = False,
+) -> None:
+    """Read the journal again: decode it and tell what it holds, or land it.
+
+    Into another database: set DATABASE_URL. Frames to serve to clients: simulate --replay.
+    """
+    from optionlake import replaying
+
+    wanted = replaying.Wanted(begin, end, speed, lands)
+    replaying.run(_inspected(_started(load())), wanted, console)
+
+
+@app.command()
+@_ends_clearly
 def dashboard() -> None:
     """Serve the page and the HTTP API."""
     from optionlake import serve

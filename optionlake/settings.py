@@ -86,6 +86,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severe message that is logged"
     )
+    journal_keep_days: int = Field(
+        7,
+        ge=0,
+        description="days that landed frames stay for replay; 0: until the journal is over its cap",
+    )
 
     @property
     def layout(self) -> Layout:

@@ -52,6 +52,8 @@ class StreamConfig:
     """
 
     dsn: str
+        journal_keep_days: landed frames that are older go; 0: only when over the cap.
+        webhook_url: where alarms are posted; None for nowhere.
     journal_folder: Path
     live_host: str
     live_port: int
@@ -63,6 +65,9 @@ class StreamConfig:
     replan_seconds: float = 5.0
     relist_seconds: float = 60.0
     mark_seconds: float = 0.5
+    journal_keep_days: float = 0.0
+    webhook_url: Secret | None = None
+    token_look_seconds: float = 5.0
     push_seconds: float = 0.05
     patience: Patience = field(default_factory=Patience)
 
@@ -138,7 +143,12 @@ class _Pipeline:
             codec,
             self._ids_by_key,
             lambda day: instruments.numbers_by_key(config.dsn, day),
-            SinkConfig(config.journal_folder, config.journal_cap_bytes),
+            SinkConfig(
+                config.journal_folder,
+                config.journal_cap_bytes,
+                journal_keep_days=config.journal_keep_days,
+                clock=clock,
+            ),
         )
         self._connection = FeedConnection(
             self._session,

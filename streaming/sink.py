@@ -11,19 +11,22 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from brokers.interface import FeedCodec
-from market.errors import DatabaseUnavailable, FrameError
+from market.errors import DatabaseUnavailable, JournalError
 from market.rules import IST
-from storage.journal import Record, epochs, prune, records
+from storage.journal import epochs, prune, records
+from storage.sealing import seal_all
 from storage.ticks import Gap, TickStore
 from streaming.arrivals import Arrival, Backlog, batch_of
 from streaming.connection import backoff
 from streaming.feed import GapSeen
+from streaming.replay import next_batch
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +43,7 @@ class SinkConfig:
     Attributes:
         row_limit, frame_limit: most that is kept in memory; beyond, the journal is read instead.
         batch_rows, batch_seconds: a batch is landed at whichever comes first.
+        journal_keep_days: landed frames that are older go even under the cap; 0: they stay.
     """
 
     journal_folder: Path
@@ -50,6 +54,8 @@ class SinkConfig:
     batch_seconds: float = 0.2
     prune_seconds: float = 60.0
     gap_limit: int = 1_000
+    journal_keep_days: float = 0.0
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     delays: Callable[[], Iterator[float]] = field(default=database_backoff)
 
 
@@ -89,6 +95,7 @@ class Sink:
         self._gaps: list[Gap] = []
         self._is_due = asyncio.Event()
         self._pruned_at = 0.0
+        self._tidying: asyncio.Task[None] | None = None
 
     @property
     def rows_waiting(self) -> int:
@@ -110,6 +117,13 @@ class Sink:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Land until ``stop`` is set and memory is empty; outlives any outage of the database."""
+        try:
+            await self._run(stop)
+        finally:
+            if self._tidying:
+                await asyncio.wait([self._tidying])
+
+    async def _run(self, stop: asyncio.Event) -> None:
         delays = self._config.delays()
         was_away = False
         while True:
@@ -153,12 +167,13 @@ class Sink:
             if not self._backlog.has_overflowed:
                 break
         self._backlog.drop_landed(self._landed)
-        await self._prune()
+        self._tidy()
 
     async def _replay(self, store: TickStore, epoch: int) -> None:
         landed = self._landed[epoch] = await store.last_landed(epoch)
         source = records(self._config.journal_folder, epoch, landed)
-        while arrivals := await asyncio.to_thread(self._read, source):
+        rows = self._config.batch_rows
+        while arrivals := await asyncio.to_thread(next_batch, source, self._codec, rows):
             listed = await self._listed_on(_exchange_day(arrivals[0]))
             await self._land(store, arrivals, {**self._ids, **listed})
 
@@ -167,24 +182,6 @@ class Sink:
             self._listed = dict(await asyncio.to_thread(self._ids_on, day))
             self._listed_day = day
         return self._listed
-
-    def _read(self, source: Iterator[Record]) -> list[Arrival]:
-        """The next arrivals of a journal, about one batch of rows; runs in a thread."""
-        arrivals: list[Arrival] = []
-        rows = 0
-        for record in source:
-            arrivals.append(self._decoded(record))
-            rows += arrivals[-1].row_count
-            if rows >= self._config.batch_rows or len(arrivals) >= self._config.batch_rows:
-                break
-        return arrivals
-
-    def _decoded(self, record: Record) -> Arrival:
-        try:
-            frame = self._codec.decode(record.frame)
-        except FrameError:
-            frame = None  # counted when it arrived; it stays in the journal
-        return Arrival(record.epoch, record.sequence, record.received_at_ns, frame)
 
     async def _land_live(self, store: TickStore, stop: asyncio.Event) -> None:
         """Land from memory until it overflows, or is empty after ``stop``."""
@@ -196,7 +193,7 @@ class Sink:
             if is_stopping:
                 return
             await self._wait(stop)
-            await self._prune_if_due()
+            self._tidy_if_due()
 
     async def _wait(self, stop: asyncio.Event) -> None:
         self._is_due.clear()
@@ -218,17 +215,32 @@ class Sink:
             await store.record_gap(self._gaps[0])
             self._gaps.pop(0)
 
-    async def _prune_if_due(self) -> None:
+    def _tidy_if_due(self) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._pruned_at >= self._config.prune_seconds:
-            await self._prune()
+            self._tidy()
 
-    async def _prune(self) -> None:
+    def _tidy(self) -> None:
+        """Compress and prune the journal beside the landing, which never waits for it."""
         self._pruned_at = asyncio.get_running_loop().time()
-        config = self._config
-        await asyncio.to_thread(
-            prune, config.journal_folder, dict(self._landed), config.journal_cap_bytes
-        )
+        if self._tidying is None or self._tidying.done():
+            landed = dict(self._landed)
+            self._tidying = asyncio.create_task(asyncio.to_thread(_tidied, self._config, landed))
+
+
+def _tidied(config: SinkConfig, landed: Mapping[int, int]) -> None:
+    """Runs in a thread. A disk that is full or refuses is no reason to stop landing."""
+    folder, keep = config.journal_folder, timedelta(days=config.journal_keep_days)
+    expired_at = config.clock() - keep if keep else None
+    # A full disk refuses to compress; pruning is what helps then.
+    for step in (
+        partial(seal_all, folder),
+        partial(prune, folder, landed, config.journal_cap_bytes, expired_at),
+    ):
+        try:
+            step()
+        except (JournalError, OSError) as error:
+            log.error("journal not tidied, trying again later", reason=str(error))
 
 
 def _exchange_day(arrival: Arrival) -> date:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import psycopg
 import pytest
 
 from brokers.upstox.codec import UpstoxCodec, decode
-from market.errors import DatabaseUnavailable, FrameError
+from market.errors import DatabaseUnavailable, FrameError, JournalError
 from storage.embedded import EmbeddedServer
 from storage.journal import JournalWriter
+from storage.segments import segments
 from storage.ticks import TickBatch, TickStore
 from storage.timescale import ensure_database, migrate
+from streaming import sink as module
 from streaming.arrivals import Arrival
 from streaming.feed import GapSeen
 from streaming.sink import Sink, SinkConfig
@@ -270,3 +273,43 @@ def test_rows_of_unknown_instruments_are_counted(database: str, recorder: Record
         assert (made.rows_landed, made.unresolved_rows) == (1, 1)
 
     run(test())
+
+
+def test_the_journal_is_compressed_and_expires_once_landed(
+    database: str, recorder: Recorder
+) -> None:
+    """Beside the landing; the file being written stays raw, and its records stay readable."""
+    for epoch in (10, 20, 30):
+        recorder.connect(epoch)
+        for _ in recorder.receive_many(30):
+            pass
+
+    async def drained(now: datetime) -> None:
+        made = sink(database, recorder.folder)
+        made._config = replace(made._config, journal_keep_days=7, clock=lambda: now)
+        await drain(made)
+
+    def kept() -> list[tuple[int, bool]]:
+        return [(s.epoch, s.path == s.raw_path) for s in segments(recorder.folder)]
+
+    run(drained(START + timedelta(days=6)))
+    assert kept() == [(10, False), (20, False), (30, True)]
+    run(drained(START + timedelta(days=7, seconds=1)))
+    assert kept() == [(30, True)]
+    assert landed(database) == recorder.expected
+
+
+def test_a_journal_that_cannot_be_tidied_does_not_stop_landing(
+    database: str, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compressing is a comfort; it is tried again later."""
+
+    def full(_: Path) -> int:
+        raise JournalError("no space left")
+
+    monkeypatch.setattr(module, "seal_all", full)
+    recorder.connect(10)
+    for _ in recorder.receive_many(30):
+        pass
+    run(drain(sink(database, recorder.folder)))
+    assert landed(database) == recorder.expected
