@@ -64,7 +64,6 @@ def stream_config(settings: Settings) -> StreamConfig:
         journal_sync_seconds=settings.journal_sync_ms / 1000,
         journal_cap_bytes=settings.journal_cap_mb * 1_000_000,
     )
-        webhook_url=Secret(url.get_secret_value()) if url else None,
         journal_keep_days=settings.journal_keep_days,
 
 

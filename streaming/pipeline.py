@@ -53,7 +53,6 @@ class StreamConfig:
 
     dsn: str
         journal_keep_days: landed frames that are older go; 0: only when over the cap.
-        webhook_url: where alarms are posted; None for nowhere.
     journal_folder: Path
     live_host: str
     live_port: int
@@ -66,8 +65,6 @@ class StreamConfig:
     relist_seconds: float = 60.0
     mark_seconds: float = 0.5
     journal_keep_days: float = 0.0
-    webhook_url: Secret | None = None
-    token_look_seconds: float = 5.0
     push_seconds: float = 0.05
     patience: Patience = field(default_factory=Patience)
 
