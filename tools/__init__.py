@@ -1,1 +1,1 @@
-"""Scripts that derive committed files: run by hand, checked by the tests, not installed."""
+"""Scripts run by hand, not installed: they derive committed files, or search beyond the tests."""
