@@ -63,8 +63,8 @@ def stream_config(settings: Settings) -> StreamConfig:
         strikes_each_side=settings.strikes_each_side,
         journal_sync_seconds=settings.journal_sync_ms / 1000,
         journal_cap_bytes=settings.journal_cap_mb * 1_000_000,
-    )
         journal_keep_days=settings.journal_keep_days,
+    )
 
 
 def simulator_config(settings: Settings) -> SimulatorConfig:

@@ -83,13 +83,13 @@ class Settings(BaseSettings):
     journal_cap_mb: int = Field(
         10_240, ge=1, description="size of the frame journal that raises an alarm, MB"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least severe message that is logged"
-    )
     journal_keep_days: int = Field(
         7,
         ge=0,
         description="days that landed frames stay for replay; 0: until the journal is over its cap",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least severe message that is logged"
     )
 
     @property

@@ -48,11 +48,11 @@ class StreamConfig:
         live_host, live_port: where the live feed listens; keep it loopback. Port 0: any.
         symbols: underlyings to follow.
         strikes_each_side: strikes above and below the money to subscribe.
+        journal_keep_days: landed frames that are older go; 0: only when over the cap.
         drain_seconds: longest time that landing may take when stopping.
     """
 
     dsn: str
-        journal_keep_days: landed frames that are older go; 0: only when over the cap.
     journal_folder: Path
     live_host: str
     live_port: int
@@ -60,11 +60,11 @@ class StreamConfig:
     strikes_each_side: int
     journal_sync_seconds: float = 0.1
     journal_cap_bytes: int = 10 * 1024**3
+    journal_keep_days: float = 0.0
     drain_seconds: float = 10.0
     replan_seconds: float = 5.0
     relist_seconds: float = 60.0
     mark_seconds: float = 0.5
-    journal_keep_days: float = 0.0
     push_seconds: float = 0.05
     patience: Patience = field(default_factory=Patience)
 
