@@ -76,6 +76,8 @@ class Patience:
         mute_seconds: without data in a session although the link answers; doubles each time that
             a new connection stays mute too, up to ``mute_cap_seconds``.
         closed_mute_seconds: the same while the exchange itself says that it is not trading.
+        settle_seconds: from a connection's first data, how long a gap stays open for keys that
+            have told nothing yet.
         keys_per_request: most keys in one subscription request.
     """
 
@@ -84,12 +86,13 @@ class Patience:
     mute_seconds: float = 10.0
     mute_cap_seconds: float = 300.0
     closed_mute_seconds: float = 120.0
+    settle_seconds: float = 3.0
     keys_per_request: int = 500
 
 
 @dataclass(frozen=True, slots=True)
 class GapSeen:
-    """The feed is back: what lies between was never delivered for ``instrument_count`` keys."""
+    """The feed is back: what lies between was not delivered for ``instrument_count`` keys."""
 
     from_at: datetime
     to_at: datetime
@@ -130,6 +133,10 @@ class FeedSession:
         codec: the socket's language.
         rules: when the market trades; silence means nothing while it does not.
         data_until: last data frame of an earlier process; the time since is a gap.
+
+    Attributes:
+        is_plan_whole: whether what is wanted is all that will be; until then a gap stays open,
+            since contracts that wait for a price are missed as well.
     """
 
     def __init__(
@@ -147,6 +154,7 @@ class FeedSession:
         self.stale_reason: str | None = None
         self.last_frame_at: datetime | None = None
         self.connected_at: datetime | None = None
+        self.is_plan_whole = True
         self._codec = codec
         self._rules = rules
         self._patience = patience or Patience()
@@ -158,6 +166,8 @@ class FeedSession:
         self._alive_at: datetime | None = None
         self._data_at: datetime | None = None
         self._watched_since: datetime | None = None
+        self._back_at: datetime | None = None
+        self._is_returning = False
         self._gap_from = data_until
         self._gap_reason = "restart"
         self._to_send: list[bytes] = []
@@ -204,7 +214,8 @@ class FeedSession:
         self.epoch = epoch
         self.connections += 1
         self.connected_at = self._alive_at = now
-        self.stale_reason = self._data_at = self._watched_since = None
+        self.stale_reason = self._data_at = self._watched_since = self._back_at = None
+        self._is_returning = self._gap_from is not None
         self._exchange_trades = True
         self._unseen = set(self._wanted)
 
@@ -216,6 +227,8 @@ class FeedSession:
             decoded = self._codec.decode(frame)
         except FrameError as error:
             self._unreadable(type(error.__cause__ or error).__name__, str(error))
+            if error.__cause__:
+                self._ticks_spoiled()
             return None
         if decoded.kind is FrameKind.STATUS:
             self._status(decoded)
@@ -238,11 +251,13 @@ class FeedSession:
             self._move(Input.SILENCE)
             self.stale_reason = reason
             self._events.append(WentStale(reason))
+        if self._is_returning:
+            self._settle(now)
 
     def lost(self, reason: str) -> None:
         """The connection is gone, or the attempt failed."""
         self._move(Input.LOSS)
-        if self._data_at is not None:
+        if self._data_at is not None and self._gap_from is None:
             self._gap_from = self._data_at
             self._gap_reason = self.stale_reason or reason
         self._data_at = self._watched_since = None
@@ -275,19 +290,34 @@ class FeedSession:
     def _data(self, frame: FeedFrame, now: datetime) -> None:
         was_live = self.state is State.LIVE
         self._move(Input.DATA)
+        if self.state is State.STALE:
+            # Words of a line that is given up; the silence before them is not undone.
+            return
         self._data_at = now
         self._mute_connections = 0
         if self._unseen:
             self._unseen.difference_update(frame.keys)
         if self.state is State.LIVE and not was_live:
             self._events.append(WentLive(self.epoch))
-        if self._gap_from is not None:
-            self._close_gap(self._gap_from, now)
+        self._back_at = self._back_at or now
+        self._settle(now)
 
-    def _close_gap(self, from_at: datetime, now: datetime) -> None:
-        to_at, count = max(now, from_at), len(self._wanted)
-        self._events.append(GapSeen(from_at, to_at, self._gap_reason, self.epoch, count))
+    def _settle(self, now: datetime) -> None:
+        """Close a gap once every key is back, or the rest has been waited for long enough."""
+        if self._gap_from is None or self.state is not State.LIVE:
+            return
+        is_missed = self._is_returning and (self._unseen or not self.is_plan_whole)
+        if is_missed and not self._has_passed(self._patience.settle_seconds, self._back_at, now):
+            return
+        to_at, count = max(now, self._gap_from), len(self._wanted)
+        self._events.append(GapSeen(self._gap_from, to_at, self._gap_reason, self.epoch, count))
         self._gap_from = None
+        self._is_returning = False
+
+    def _ticks_spoiled(self) -> None:
+        """Bytes that are no message stand in the place of ticks: a gap until the next data."""
+        if self._gap_from is None and self._data_at is not None and self.state is State.LIVE:
+            self._gap_from, self._gap_reason = self._data_at, "unreadable frame"
 
     def _unreadable(self, kind: str, detail: str) -> None:
         self.unknown_frames += 1

@@ -153,6 +153,7 @@ def test_comes_back_with_every_key(
             getattr(simulator.control, fault)()
             await until(lambda: made.session.epoch > before and not made.session.never_seen)
             await until(lambda: made.session.state is State.LIVE)
+            await until(lambda: bool(made.gaps))
             (gap,) = made.gaps
             assert (gap.epoch, gap.instrument_count) == (made.session.epoch, 2)
             assert gap.from_at < gap.to_at

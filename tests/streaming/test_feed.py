@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from brokers.interface import Mode
 from brokers.upstox.codec import UpstoxCodec
 from market.rules import AlwaysOpen, Rules
+from simulator.faults.tampering import unknown_type
 from streaming.feed import (
     MOVES,
     FeedSession,
@@ -205,6 +206,103 @@ def test_restart_leaves_a_gap() -> None:
     live(made, NOON)
     gaps = [e for e in made.events() if isinstance(e, GapSeen)]
     assert gaps == [GapSeen(NOON - timedelta(minutes=1), NOON, "restart", 1, 3)]
+
+
+def gaps_of(made: FeedSession) -> list[tuple[datetime, datetime, str]]:
+    """The gaps told since the last call: from, to, why."""
+    return [(e.from_at, e.to_at, e.reason) for e in made.events() if isinstance(e, GapSeen)]
+
+
+def seconds(count: float) -> datetime:
+    """So long after noon."""
+    return NOON + timedelta(seconds=count)
+
+
+def test_gap_stays_open_until_every_key_is_back() -> None:
+    """The first data of one key do not end what the others still miss."""
+    made = session(data_until=seconds(-60))
+    made.connecting()
+    made.opened(1, NOON)
+    made.received(feed_frames.status(), NOON)
+    first, *others = KEYS
+    made.received(prices(first), seconds(0.1))
+    assert gaps_of(made) == []
+    made.received(prices(*others), seconds(0.4))
+    assert gaps_of(made) == [(seconds(-60), seconds(0.4), "restart")]
+
+
+def test_gap_stays_open_until_the_plan_is_whole() -> None:
+    """Contracts that wait for a price of their underlying are missed like all others."""
+    made = session(data_until=seconds(-60))
+    made.is_plan_whole = False
+    live(made, NOON)
+    assert gaps_of(made) == []
+    made.is_plan_whole = True
+    made.want({**KEYS, "NSE_FO|3": Mode.FULL})
+    made.received(prices(*KEYS), seconds(0.2))
+    assert gaps_of(made) == []
+    made.received(prices("NSE_FO|3"), seconds(0.5))
+    assert gaps_of(made) == [(seconds(-60), seconds(0.5), "restart")]
+
+
+def test_gap_does_not_wait_for_ever() -> None:
+    """A key that never tells anything holds a gap open for a few seconds at most."""
+    made = session(data_until=seconds(-60))
+    made.connecting()
+    made.opened(1, NOON)
+    made.received(feed_frames.status(), NOON)
+    made.received(prices("NSE_FO|1"), seconds(1))
+    made.time_passes(seconds(3.9))
+    assert gaps_of(made) == []
+    made.time_passes(seconds(4))
+    assert gaps_of(made) == [(seconds(-60), seconds(4), "restart")]
+
+
+def test_gap_that_is_interrupted_keeps_its_beginning() -> None:
+    """Lost again before every key was back, the earlier loss is not forgotten."""
+    made = session(data_until=seconds(-60))
+    made.connecting()
+    made.opened(1, NOON)
+    made.received(feed_frames.status(), NOON)
+    made.received(prices("NSE_FO|1"), NOON)
+    made.lost("reset")
+    live(made, seconds(5), epoch=2)
+    assert gaps_of(made) == [(seconds(-60), seconds(5), "restart")]
+
+
+def test_late_words_of_a_dead_line_do_not_shorten_the_gap() -> None:
+    """A line that speaks again after it was given up has been silent all the same."""
+    made = session()
+    live(made, NOON)
+    made.time_passes(NOON)
+    made.time_passes(seconds(12))
+    assert made.state is State.STALE
+    made.received(prices(*KEYS), seconds(12.5))
+    reason = made.stale_reason
+    made.lost("closed by us")
+    live(made, seconds(13), epoch=2)
+    assert gaps_of(made) == [(NOON, seconds(13), reason)]
+
+
+def test_spoiled_ticks_are_a_gap() -> None:
+    """Bytes that are no message stand in the place of ticks that nobody will get."""
+    made = session()
+    live(made, NOON)
+    made.received(b"\xff\xff\xff", seconds(1))
+    made.time_passes(seconds(1.5))
+    made.received(b"\xff\xff\xff", seconds(2))
+    made.received(prices("NSE_FO|1"), seconds(3))
+    assert gaps_of(made) == [(NOON, seconds(3), "unreadable frame")]
+
+
+def test_unknown_message_is_no_gap() -> None:
+    """A kind of message that came later than this program carries no tick that is missed."""
+    made = session()
+    live(made, NOON)
+    made.received(unknown_type(1_790_000_000_000), seconds(1))
+    made.received(prices("NSE_FO|1"), seconds(2))
+    assert made.unknown_frames == 1
+    assert gaps_of(made) == []
 
 
 def test_unreadable_frames_are_counted_and_told_once() -> None:
