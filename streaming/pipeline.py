@@ -273,6 +273,7 @@ class _Pipeline:
 
     def _plan(self, spots: Mapping[str, float], keeps_old: bool = True) -> None:
         plan = feed_plan(self._listed, spots, self._config.strikes_each_side, self._today())
+        self._session.is_plan_whole = not plan.without_price
         planned = {key: mode for mode in plan.by_mode for key in plan.keys(mode)}
         before = self._session.wanted
         wanted: dict[str, Mode] = {**before, **planned}
