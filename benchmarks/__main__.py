@@ -9,7 +9,7 @@ import typer
 
 from benchmarks.report import Metric, as_json
 
-NAMES = ("ingest", "landing", "latency", "pricing", "growth", "marking")
+NAMES = ("ingest", "journal", "landing", "latency", "pricing", "growth", "marking")
 
 
 def main(

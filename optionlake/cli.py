@@ -256,7 +256,7 @@ def replay(
     from optionlake import replaying
 
     wanted = replaying.Wanted(begin, end, speed, lands)
-    replaying.run(_inspected(_started(load())), wanted, console)
+    replaying.run(_inspected(load()), wanted, console)
 
 
 @app.command()
