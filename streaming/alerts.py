@@ -1,0 +1,231 @@
+"""Alerts: minutes of the feed through the detectors, and the newest of what they say.
+
+Sans-I/O, and never in the way of a tick: a frame only updates the running minute, the detectors run
+in small portions between frames, and what fails in them is counted and logged. What is unusual is
+decided in ``transforms.signals``; storing and telling belong in ``alert_post``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from math import isnan
+
+import numpy as np
+import structlog
+
+from brokers.interface import FEED_COLUMN_INDEX, FeedFrame, FrameKind, Instrument
+from market.contract import Kind
+from market.rules import IST, Rules, Session
+from streaming.minute_bars import MINUTE_MS, MinuteBars, RawMinute
+from transforms.signals.interest import InterestWatch, interest_signal
+from transforms.signals.record import MinuteBar, Signal
+from transforms.signals.watch import SymbolWatch
+
+RECENT = 500
+OUTBOX = 5000
+# Symbols judged between two pauses: some milliseconds of work.
+PORTION = 20
+# A minute in which the exchange fell silent is over so much later by our clock.
+SILENCE = timedelta(seconds=5)
+# A frame from further ahead than this would end minutes that are not over.
+_LONGEST_LEAD_MS = 10 * MINUTE_MS
+_TOLD = [FEED_COLUMN_INDEX[n] for n in ("last_price", "volume_units", "open_interest_units")]
+
+log = structlog.get_logger(__name__)
+
+
+class AlertDesk:
+    """Watches everything that is followed; one thread only.
+
+    Attributes:
+        version: rises with every alert.
+        errors: failures of detectors; each cost the minute of one symbol, or one frame.
+        dropped: alerts that nobody took in time to store and tell them.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.version = self.errors = self.dropped = 0
+        self._rules = rules
+        self._bars = MinuteBars()
+        self._watches: dict[str, SymbolWatch] = {}
+        self._spot_keys: dict[str, str] = {}
+        self._volume_keys: dict[str, str] = {}
+        self._option_rows: dict[str, int] = {}
+        self._options: list[Instrument] = []
+        self._interest = np.empty(0)
+        self._interest_watch = InterestWatch()
+        self._day: date | None = None
+        self._due: deque[tuple[SymbolWatch, MinuteBar]] = deque()
+        self._recent: deque[Signal] = deque(maxlen=RECENT)
+        self._outbox: deque[Signal] = deque()
+
+    def follow(self, instruments: Iterable[Instrument]) -> None:
+        """Watch these as well; of an index's futures the one that expires first is its volume."""
+        futures: dict[str, Instrument] = {}
+        spots: list[Instrument] = []
+        for instrument in instruments:
+            kind, symbol = instrument.contract.kind, instrument.contract.symbol
+            if kind is Kind.FUTURE:
+                known = futures.get(symbol)
+                if known is None or _expiry(instrument) < _expiry(known):
+                    futures[symbol] = instrument
+            elif kind is Kind.OPTION:
+                self._add_option(instrument)
+            else:
+                spots.append(instrument)
+        for spot in spots:
+            self._add_spot(spot, futures.get(spot.contract.symbol))
+
+    def take_levels(self, symbol: str, levels: Mapping[str, float]) -> None:
+        """What the newest chain of a symbol says, as ``SymbolWatch.take_levels``."""
+        if symbol in self._watches:
+            self._watches[symbol].take_levels(levels)
+
+    def take_frame(self, frame: FeedFrame, received_at_ms: float) -> None:
+        """Bring the running minute up to a frame; never raises."""
+        with self._guarded("a frame"):
+            at_ms = frame.published_at_ms
+            if frame.kind is FrameKind.STATUS or at_ms is None:
+                return
+            if at_ms - received_at_ms <= _LONGEST_LEAD_MS:
+                self._take(frame, float(at_ms))
+
+    def work(self, now: datetime) -> None:
+        """A portion of the detectors' work; never raises.
+
+        Args:
+            now: our clock, to end a minute in which the exchange fell silent.
+        """
+        with self._guarded("the end of a minute"):
+            self._end(self._bars.close_before((now - SILENCE).timestamp() * 1000))
+        for _ in range(min(PORTION, len(self._due))):
+            watch, bar = self._due.popleft()
+            with self._guarded(watch.symbol):
+                self._tell(watch.take(bar))
+
+    def restore(self, signals: Sequence[Signal]) -> None:
+        """Show alerts that an earlier process stored, oldest first."""
+        self._recent.extendleft(reversed(signals))
+        self.version += bool(signals)
+
+    def take_outbox(self) -> list[Signal]:
+        """Alerts since the last call, to be stored and told."""
+        taken = list(self._outbox)
+        self._outbox.clear()
+        return taken
+
+    def as_json(self) -> Mapping[str, object]:
+        """The ``alerts`` message: the newest alerts, newest first."""
+        alerts = [as_json(signal) for signal in reversed(self._recent)]
+        counts = {"errors": self.errors, "dropped": self.dropped}
+        return {"type": "alerts", "v": 1, "version": self.version, **counts, "alerts": alerts}
+
+    def _add_spot(self, spot: Instrument, future: Instrument | None) -> None:
+        symbol, of = spot.contract.symbol, future or spot
+        if self._volume_keys.get(symbol) != of.broker_key:
+            # Another future trades another volume: what was usual begins anew with it.
+            self._watches[symbol] = SymbolWatch(symbol, str(of.contract))
+        self._spot_keys[symbol], self._volume_keys[symbol] = spot.broker_key, of.broker_key
+        self._bars.follow((spot.broker_key, of.broker_key))
+
+    def _add_option(self, option: Instrument) -> None:
+        if option.broker_key not in self._option_rows:
+            self._option_rows[option.broker_key] = len(self._options)
+            self._options.append(option)
+            self._interest = np.append(self._interest, np.nan)
+
+    def _take(self, frame: FeedFrame, at_ms: float) -> None:
+        # First the end of the minute before, so that what is judged is what was known by then.
+        self._end(self._bars.close_before(at_ms))
+        is_snapshot = frame.kind is FrameKind.SNAPSHOT
+        told = frame.values[:, _TOLD].tolist()
+        for key, (price, units, interest) in zip(frame.keys, told, strict=True):
+            row = self._option_rows.get(key)
+            if row is None:
+                self._bars.take(key, at_ms, price, units, is_snapshot)
+            elif not isnan(interest):
+                self._interest[row] = interest
+
+    def _end(self, minutes: Sequence[RawMinute]) -> None:
+        if not minutes:
+            return
+        starts_at = datetime.fromtimestamp(minutes[0].starts_ms / 1000, UTC)
+        session = _session_at(self._rules, starts_at)
+        if session is None:
+            return
+        by_key = {minute.key: minute for minute in minutes}
+        for symbol, watch in self._watches.items():
+            if (spot := by_key.get(self._spot_keys[symbol])) is not None:
+                volume = by_key.get(self._volume_keys[symbol])
+                self._due.append((watch, _bar(spot, volume, starts_at, session)))
+        self._sample_interest(starts_at + timedelta(minutes=1), session.day)
+
+    def _sample_interest(self, at: datetime, day: date) -> None:
+        if day != self._day:
+            self._day = day
+            self._interest_watch.begin_day()
+        for change in self._interest_watch.take(at, self._interest):
+            contract = self._options[change.row].contract
+            self._tell([interest_signal(change, at, contract.symbol, str(contract))])
+
+    def _tell(self, signals: Iterable[Signal]) -> None:
+        for signal in signals:
+            self.version += 1
+            self._recent.append(signal)
+            if len(self._outbox) >= OUTBOX:
+                self._outbox.popleft()
+                self.dropped += 1
+            self._outbox.append(signal)
+
+    @contextmanager
+    def _guarded(self, what: str) -> Iterator[None]:
+        """A mistake in a detector must not cost a tick: it is counted, logged, and survived."""
+        try:
+            yield
+        except Exception:
+            self.errors += 1
+            log.exception("alerts failed", of=what, errors=self.errors)
+
+
+def as_json(signal: Signal) -> Mapping[str, object]:
+    """An alert with the live feed's names; instants are epoch ms, what is not known is null."""
+    return {
+        "key": signal.key,
+        "kind": signal.kind.value,
+        "symbol": signal.symbol,
+        "contract_id": signal.contract_id,
+        "at_ms": round(signal.at.timestamp() * 1000),
+        "direction": signal.direction.value,
+        "level": signal.level,
+        "value": signal.value,
+        "score": signal.score,
+        "inputs": {name: value for name, value in signal.inputs if not isnan(value)},
+        "reason": signal.reason,
+    }
+
+
+def _bar(
+    spot: RawMinute, volume: RawMinute | None, starts_at: datetime, session: Session
+) -> MinuteBar:
+    return MinuteBar(
+        starts_at + timedelta(minutes=1),
+        session.day,
+        int((starts_at - session.opens_at) / timedelta(minutes=1)),
+        spot.open,
+        spot.high,
+        spot.low,
+        spot.close,
+        volume.volume_units if volume else float("nan"),
+    )
+
+
+def _session_at(rules: Rules, at: datetime) -> Session | None:
+    sessions = rules.sessions(at.astimezone(IST).date())
+    return next((s for s in sessions if s.opens_at <= at < s.closes_at), None)
+
+
+def _expiry(instrument: Instrument) -> date:
+    return instrument.contract.expiry or date.max
