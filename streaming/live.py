@@ -10,8 +10,8 @@ are merged by age stands in ``table``, who the rows are in ``catalogue``, formul
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -27,7 +27,10 @@ from streaming.chain_view import (
     UNDERLYING_COLUMNS,
     ChainView,
 )
+from streaming.derived import CONTRACT_DERIVED, CONTRACT_SOURCES, contract_columns, newest
+from streaming.derived import warm as warm_derived
 from streaming.table import Floats, Indices
+from streaming.table import warm as warm_table
 from transforms.level_grid import MEASURES, Levels
 
 _LAST_PRICE = FEED_COLUMN_INDEX["last_price"]
@@ -35,15 +38,7 @@ _TRADED_AT = FEED_COLUMN_INDEX["traded_at_ms"]
 _PREVIOUS_CLOSE = FEED_COLUMN_INDEX["previous_close_price"]
 _TOLD = ("bid_price", "ask_price", "volume_units", "open_interest_units")
 _TOLD_INDEX = [FEED_COLUMN_INDEX[name] for name in _TOLD]
-_DERIVED = (
-    "last_price",
-    "last_price_at_ms",
-    "last_price_is_live",
-    "quote_at_ms",
-    "volume_at_ms",
-    "open_interest_at_ms",
-    "open_interest_change_units",
-)
+_PRICE_AND_TOLD = ("socket_price", *_TOLD)
 _CHAIN_QUOTES = ("chain_price", *_TOLD, "previous_open_interest_units")
 _MARKED_STRIKE = (
     "call_gex_crore_per_percent",
@@ -89,8 +84,8 @@ class LiveState:
         self._catalogue = Catalogue()
         self._version = 0
         self._mark_ms = 1000 * mark_seconds
-        self._contract_rows: dict[str, int] = {}
-        self._spot_rows: dict[str, int] = {}
+        # Row of a contract, or −2 − row of a spot: one look for each key of a frame.
+        self._rows: dict[str, int] = {}
         self._chains: dict[str, _Held] = {}
         self._marked_at_ms: dict[str, float] = {}
         self._off_grid: dict[str, Floats | None] = {}
@@ -133,17 +128,17 @@ class LiveState:
             contract = instrument.contract
             if contract.kind in {Kind.INDEX, Kind.EQUITY}:
                 row = self._catalogue.add_spot(instrument)
-                self._spot_rows[instrument.broker_key] = row
+                self._rows[instrument.broker_key] = -2 - row
                 if row == len(self._symbols):
                     self._symbols.append(contract.symbol)
             elif option := _option(instrument):
                 known = ids.get(option.contract_id)
                 row = self._catalogue.add_option(option, known, self._version)
-                self._contract_rows[instrument.broker_key] = row
+                self._rows[instrument.broker_key] = row
 
     def take_frame(self, frame: FeedFrame, received_at_ms: float) -> None:
         """Merge one socket frame."""
-        if frame.kind is FrameKind.STATUS:
+        if frame.kind is FrameKind.STATUS or not frame.keys:
             return
         self._version += 1
         published = frame.published_at_ms
@@ -152,11 +147,13 @@ class LiveState:
         if frame.kind is FrameKind.SNAPSHOT:
             # State, not news: its price is as old as its trade.
             price_at_ms = np.fmin(at_ms, frame.values[:, _TRADED_AT])
-        whole = _Told(np.empty(0, np.int64), frame.values, at_ms, price_at_ms, received_at_ms)
-        if len((contracts := _picked(whole, frame.keys, self._contract_rows)).rows):
-            self._take_contracts(contracts)
-        if len((spots := _picked(whole, frame.keys, self._spot_rows)).rows):
-            self._take_spots(spots)
+        row_of = self._rows.get
+        rows = np.array([row_of(key, -1) for key in frame.keys], np.int64)
+        whole = _Told(rows, frame.values, at_ms, price_at_ms, received_at_ms)
+        if rows.max() >= 0:
+            self._take_contracts(_picked(whole, rows))
+        if rows.min() < -1:
+            self._take_spots(_picked(whole, -2 - rows))
 
     def take_chain(self, view: ChainView, ids: Mapping[str, int]) -> None:
         """Merge a chain of one symbol; the symbol must have been followed."""
@@ -203,9 +200,13 @@ class LiveState:
 
     def _take_contracts(self, told: _Told) -> None:
         contracts, version = self._catalogue.contracts, self._version
-        price = told.values[:, [_LAST_PRICE]]
-        contracts.merge(told.rows, ("socket_price",), price, told.price_at_ms, version)
-        contracts.merge(told.rows, _TOLD, told.values[:, _TOLD_INDEX], told.at_ms, version)
+        figures = told.values.take([_LAST_PRICE, *_TOLD_INDEX], axis=1)
+        if told.price_at_ms is told.at_ms:
+            contracts.merge(told.rows, _PRICE_AND_TOLD, figures, told.at_ms, version)
+        else:
+            price = figures[:, :1]
+            contracts.merge(told.rows, ("socket_price",), price, told.price_at_ms, version)
+            contracts.merge(told.rows, _TOLD, figures[:, 1:], told.at_ms, version)
         self._derive_contracts(told.rows)
 
     def _take_spots(self, told: _Told) -> None:
@@ -248,37 +249,15 @@ class LiveState:
 
     def _derive_contracts(self, rows: Indices) -> None:
         table = self._catalogue.contracts
-        price, price_at, is_live = _newest(
-            table.column("socket_price", rows),
-            table.at_ms("socket_price", rows),
-            table.column("chain_price", rows),
-            table.at_ms("chain_price", rows),
-        )
-        quote_at = np.fmax(table.at_ms("bid_price", rows), table.at_ms("ask_price", rows))
-        interest = table.column("open_interest_units", rows)
-        values = np.column_stack(
-            (
-                price,
-                price_at,
-                is_live,
-                quote_at,
-                table.at_ms("volume_units", rows),
-                table.at_ms("open_interest_units", rows),
-                interest - table.column("previous_open_interest_units", rows),
-            )
-        )
-        table.put(rows, _DERIVED, values, self._version)
+        shown = contract_columns(*table.block(CONTRACT_SOURCES, rows))
+        table.put(rows, CONTRACT_DERIVED, shown, self._version)
 
     def _derive_spots(self, rows: Indices) -> list[str]:
         """Merge both sources' prices; tells the symbols whose price has changed."""
         table = self._catalogue.underlyings
-        chain_at = table.at_ms("chain_spot", rows)
-        price, price_at, is_live = _newest(
-            table.column("socket_spot", rows),
-            table.at_ms("socket_spot", rows),
-            table.column("chain_spot", rows),
-            chain_at,
-        )
+        values, at_ms = table.block(("socket_spot", "chain_spot"), rows)
+        price, price_at, is_live = newest(values, at_ms).T
+        chain_at = at_ms[:, 1]
         received = np.where(is_live == 1, table.column("socket_received_at_ms", rows), chain_at)
         change = 100 * (price / table.column("previous_close_price", rows) - 1)
         moved = rows[price != table.column("spot", rows)]
@@ -339,10 +318,17 @@ class LiveState:
         catalogue.underlyings.put(held.underlying, _MARKED_UNDERLYING, total, version)
 
 
-def _picked(whole: _Told, keys: Sequence[str], known: Mapping[str, int]) -> _Told:
-    """The part of a frame whose keys are ``known``, with the row of each."""
-    rows = np.fromiter((known.get(key, -1) for key in keys), np.int64, len(keys))
+def warm() -> None:
+    """Compile all that a frame runs through, or read it from the cache."""
+    warm_table()
+    warm_derived()
+
+
+def _picked(whole: _Told, rows: Indices) -> _Told:
+    """The part of a frame that has a row."""
     at = np.flatnonzero(rows >= 0)
+    if len(at) == len(rows):
+        return replace(whole, rows=rows)
     return _Told(
         rows[at], whole.values[at], whole.at_ms[at], whole.price_at_ms[at], whole.received_at_ms
     )
@@ -362,23 +348,6 @@ def _beside(exact: Floats, on_grid: Floats) -> Floats | None:
     """What a mark has beyond the grid; None where one knows an expiry that the other does not."""
     is_alike = np.array_equal(np.isnan(exact), np.isnan(on_grid))
     return exact - on_grid if is_alike else None
-
-
-def _newest(
-    socket: Floats, socket_at: Floats, chain: Floats, chain_at: Floats
-) -> tuple[Floats, Floats, Floats]:
-    """Price, its instant and whether the socket vouches for it; the newer source wins.
-
-    Equal prices confirm each other: the socket's stays live and takes the later instant.
-    """
-    has_socket, has_chain = ~np.isnan(socket), ~np.isnan(chain)
-    is_socket = has_socket & ~(has_chain & (chain_at > socket_at) & (chain != socket))
-    price = np.where(is_socket, socket, chain)
-    is_confirmed = is_socket & (chain == socket)
-    at = np.where(is_socket, socket_at, chain_at)
-    at = np.where(is_confirmed, np.fmax(socket_at, chain_at), at)
-    is_live = np.where(has_socket | has_chain, is_socket.astype(float), np.nan)
-    return price, at, is_live
 
 
 def _option(instrument: Instrument) -> Option | None:

@@ -1,19 +1,23 @@
 """One table of the live state: last values, the instant of each field, a version for each row.
 
 Merging by age and telling what changed belong here. Which source feeds which column, and what is
-derived from what, stands in ``live``.
+derived from what, stands in ``live``. Both ways to write are compiled: a frame of fifty entries is
+too short for the start of a dozen array operations.
 """
+
+# ruff: noqa: PLR0917 - compiled kernels take their arrays by position.
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from market.live_frame import LiveTable
+from transforms.kernel import compiled
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -32,6 +36,7 @@ class VersionedTable(Generic[Key]):
         self.name = name
         self.shown = tuple(columns)
         self._index = {column: i for i, column in enumerate((*columns, *hidden))}
+        self._places: dict[Sequence[str], Indices] = {}
         self._rows: dict[Key, int] = {}
         self._groups: list[Hashable] = []
         width = len(self._index)
@@ -75,8 +80,13 @@ class VersionedTable(Generic[Key]):
         picked: Floats = self._at_ms[rows, self._index[name]]
         return picked
 
+    def block(self, names: tuple[str, ...], rows: Indices) -> tuple[Floats, Floats]:
+        """Values and instants of several columns, each of shape (rows, names)."""
+        cells = rows[:, None], self._places_of(names)
+        return self._values[cells], self._at_ms[cells]
+
     def merge(
-        self, rows: Indices, columns: Sequence[str], values: Floats, at_ms: Floats, version: int
+        self, rows: Indices, columns: tuple[str, ...], values: Floats, at_ms: Floats, version: int
     ) -> None:
         """Take observations: each field keeps its newest told value, whatever order they come in.
 
@@ -85,20 +95,15 @@ class VersionedTable(Generic[Key]):
             values: shape (rows, columns); NaN is "not told" and never overwrites.
             at_ms: instant of each row's observation, shape (rows,).
         """
-        cells = self._cells(rows, columns)
-        old, old_at = self._values[cells], self._at_ms[cells]
-        is_taken = ~np.isnan(values) & ~(at_ms[:, None] < old_at)
-        self._values[cells] = np.where(is_taken, values, old)
-        self._at_ms[cells] = np.where(is_taken, at_ms[:, None], old_at)
-        self._touch(rows, (is_taken & (old != values)).any(axis=1), version)
+        places, versions = self._places_of(columns), self._versions
+        told, at = _plain(values, (len(rows), len(places))), _plain(at_ms, (len(rows),))
+        _merge(self._values, self._at_ms, versions, rows, places, told, at, version)
 
-    def put(self, rows: Indices, columns: Sequence[str], values: Floats, version: int) -> None:
+    def put(self, rows: Indices, columns: tuple[str, ...], values: Floats, version: int) -> None:
         """Write computed values as they are, NaN included; unchanged rows keep their version."""
-        cells = self._cells(rows, columns)
-        old = self._values[cells]
-        is_same = (old == values) | (np.isnan(old) & np.isnan(values))
-        self._values[cells] = values
-        self._touch(rows, ~is_same.all(axis=1), version)
+        places = self._places_of(columns)
+        computed = _plain(values, (len(rows), len(places)))
+        _put(self._values, self._versions, rows, places, computed, version)
 
     def changed(self, seen: int, groups: Collection[Hashable] | None) -> LiveTable | None:
         """Shown rows above version ``seen``, of these groups (None: of all); None if none."""
@@ -126,18 +131,70 @@ class VersionedTable(Generic[Key]):
         """A row's id; NaN if it is not known yet."""
         return float(self._ids[row])
 
-    def _cells(self, rows: Indices, columns: Sequence[str]) -> tuple[Indices, Indices]:
-        places = np.array([self._index[name] for name in columns], np.int64)
-        return rows[:, None], places[None, :]
-
-    def _touch(self, rows: Indices, is_changed: NDArray[np.bool_], version: int) -> None:
-        self._versions[rows[is_changed]] = version
+    def _places_of(self, columns: tuple[str, ...]) -> Indices:
+        found = self._places.get(columns)
+        if found is None:
+            found = np.array([self._index[name] for name in columns], np.int64)
+            self._places[columns] = found
+        return found
 
     def _grow(self) -> None:
         self._values = np.vstack((self._values, np.full_like(self._values, np.nan)))
         self._at_ms = np.vstack((self._at_ms, np.full_like(self._at_ms, np.nan)))
         self._ids = np.concatenate((self._ids, np.full_like(self._ids, np.nan)))
         self._versions = np.concatenate((self._versions, np.zeros_like(self._versions)))
+
+
+def warm() -> None:
+    """Compile both ways to write, or read them from the cache."""
+    table: VersionedTable[str] = VersionedTable("warm", ("value",))
+    rows, value = np.array([table.row("row", 0.0, None)]), np.zeros((1, 1))
+    table.merge(rows, ("value",), value, np.zeros(1), 1)
+    table.put(rows, ("value",), value, 1)
+
+
+@compiled
+def _merge(
+    values: Any,
+    instants: Any,
+    versions: Any,
+    rows: Any,
+    places: Any,
+    told: Any,
+    at_ms: Any,
+    version: int,
+) -> None:
+    for i in range(len(rows)):
+        row = rows[i]
+        for j in range(len(places)):
+            place, new = places[j], told[i, j]
+            # A comparison with an instant that is not known is false: the value is taken.
+            if np.isnan(new) or at_ms[i] < instants[row, place]:
+                continue
+            if values[row, place] != new:
+                versions[row] = version
+            values[row, place] = new
+            instants[row, place] = at_ms[i]
+
+
+@compiled
+def _put(values: Any, versions: Any, rows: Any, places: Any, computed: Any, version: int) -> None:
+    for i in range(len(rows)):
+        row = rows[i]
+        for j in range(len(places)):
+            place, new = places[j], computed[i, j]
+            old = values[row, place]
+            if old != new and not (np.isnan(old) and np.isnan(new)):
+                versions[row] = version
+            values[row, place] = new
+
+
+def _plain(values: Floats, shape: tuple[int, ...]) -> Floats:
+    """The one layout that the kernels are compiled for, of the size that they count on."""
+    if values.shape != shape:
+        values = np.broadcast_to(values, shape)
+    plain = np.ascontiguousarray(values, np.float64)
+    return plain if plain.flags.writeable else plain.copy()
 
 
 def _packed(values: Floats) -> array[float]:

@@ -7,15 +7,18 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brokers.interface import FEED_COLUMNS, FeedFrame, FrameKind
 from brokers.upstox.codec import decode
 from market.live_frame import LiveTable
+from streaming import derived, table
 from streaming.chain_view import ChainView, view_of
-from streaming.live import LiveState
+from streaming.live import LiveState, warm
 from tests.strategies import AS_OF, RULES
 from tests.streaming import feed_frames
 from tests.streaming.feed_frames import Told
@@ -381,3 +384,25 @@ def test_unknown_keys_and_symbols_are_passed_over() -> None:
     made.take_chain(view_of(contracts(), RULES), NUMBERS)
     assert made.changed(0, None) == []
     assert made.mark(datetime(2026, 12, 1, tzinfo=UTC)) == 0
+
+
+def test_nothing_compiles_after_warming() -> None:
+    """No frame and no chain waits for a compiler, of whatever size and kind they are."""
+    warm()
+    made = state()
+    tell(made, CALL, 500, Told(last_price=101.5, traded_at_ms=BASE_MS), is_snapshot=True)
+    tell(made, CALL, 600, Told(last_price=102.5))
+    made.take_chain(view_of(contracts(), RULES), NUMBERS)
+    made.mark(AS_OF)
+    kernels = (table._merge, table._put, derived._contract_columns, derived._newest_rows)
+    compiled = [len(kernel.signatures) for kernel in kernels]  # type: ignore[attr-defined]
+    assert compiled == [1, 1, 1, 1]
+
+
+def test_a_frame_without_entries_changes_nothing() -> None:
+    """Nothing told, nothing merged."""
+    made = state()
+    before = made.version
+    empty = np.empty((0, len(FEED_COLUMNS)))
+    made.take_frame(FeedFrame(FrameKind.UPDATE, BASE_MS, (), empty), BASE_MS)
+    assert made.version == before

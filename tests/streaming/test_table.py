@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,3 +133,16 @@ def test_grows_without_losing_rows() -> None:
     assert [made.value(key, "bid") for key in range(200)] == [float(k) for k in range(200)]
     assert math.isnan(made.value(999, "bid"))
     assert made.find(999) is None
+
+
+def test_one_value_may_stand_for_all_rows() -> None:
+    """A column that is told once is written to each row; what fits no shape is refused."""
+    made = table()
+    rows = np.array([0, 1])
+    made.put(rows, ("bid",), np.array([[5.0]]), 1)
+    made.merge(rows, ("ask",), np.array([[6.0]]), np.array(3.0), 1)
+    assert made.column("bid", rows).tolist() == [5.0, 5.0]
+    assert made.column("ask", rows).tolist() == [6.0, 6.0]
+    assert made.block(("ask", "bid"), rows)[1].tolist()[0][0] == 3.0
+    with pytest.raises(ValueError, match="broadcast"):
+        made.put(rows, ("bid",), np.zeros((3, 1)), 2)
