@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from math import isnan
 
 import numpy as np
@@ -58,7 +59,7 @@ class AlertDesk:
         self._interest = np.empty(0)
         self._interest_watch = InterestWatch()
         self._day: date | None = None
-        self._due: deque[tuple[SymbolWatch, MinuteBar]] = deque()
+        self._due: deque[tuple[SymbolWatch, MinuteBar | Mapping[str, float]]] = deque()
         self._recent: deque[Signal] = deque(maxlen=RECENT)
         self._outbox: deque[Signal] = deque()
 
@@ -82,7 +83,8 @@ class AlertDesk:
     def take_levels(self, symbol: str, levels: Mapping[str, float]) -> None:
         """What the newest chain of a symbol says, as ``SymbolWatch.take_levels``."""
         if symbol in self._watches:
-            self._watches[symbol].take_levels(levels)
+            # In line behind the minutes that were over before: they are judged by the old levels.
+            self._due.append((self._watches[symbol], levels))
 
     def take_frame(self, frame: FeedFrame, received_at_ms: float) -> None:
         """Bring the running minute up to a frame; never raises."""
@@ -102,9 +104,12 @@ class AlertDesk:
         with self._guarded("the end of a minute"):
             self._end(self._bars.close_before((now - SILENCE).timestamp() * 1000))
         for _ in range(min(PORTION, len(self._due))):
-            watch, bar = self._due.popleft()
+            watch, news = self._due.popleft()
             with self._guarded(watch.symbol):
-                self._tell(watch.take(bar))
+                if isinstance(news, MinuteBar):
+                    self._tell(watch.take(news))
+                else:
+                    watch.take_levels(news)
 
     def restore(self, signals: Sequence[Signal]) -> None:
         """Show alerts that an earlier process stored, oldest first."""
@@ -117,9 +122,9 @@ class AlertDesk:
         self._outbox.clear()
         return taken
 
-    def as_json(self) -> Mapping[str, object]:
+    def as_json(self, limit: int = RECENT) -> Mapping[str, object]:
         """The ``alerts`` message: the newest alerts, newest first."""
-        alerts = [as_json(signal) for signal in reversed(self._recent)]
+        alerts = [as_json(signal) for signal in islice(reversed(self._recent), limit)]
         counts = {"errors": self.errors, "dropped": self.dropped}
         return {"type": "alerts", "v": 1, "version": self.version, **counts, "alerts": alerts}
 

@@ -1,8 +1,8 @@
-"""The live feed and the health answer, on one loopback port.
+"""The live feed, the health answer and the newest alerts, on one loopback port.
 
-WebSocket ``/api/v1/live``: ``hello``, binary frames of changed rows, ``health`` each second.
-``GET /api/v1/health``: the same health once. Who is owed what is decided in ``viewers``; pages for
-browsers belong to the dashboard.
+WebSocket ``/api/v1/live``: ``hello``, binary frames of changed rows, ``health`` each second and
+``alerts`` with it if there are new ones. ``GET /api/v1/health`` and ``/api/v1/alerts``: the same
+once. Who is owed what is decided in ``viewers``; pages for browsers belong to the dashboard.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from streaming.viewers import ACK_SECONDS, Viewer
 
 LIVE_PATH = "/api/v1/live"
 HEALTH_PATH = "/api/v1/health"
+ALERTS_PATH = "/api/v1/alerts"
+# A day's worth for whoever asks; a push only carries what a page shows.
+ALERTS_ANSWERED, ALERTS_PUSHED = 500, 50
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 log = structlog.get_logger(__name__)
@@ -50,6 +53,17 @@ class LiveSource(Protocol):
         """Rows above version ``seen``, by table."""
 
 
+class AlertSource(Protocol):
+    """The newest alerts: ``alerts.AlertDesk``."""
+
+    @property
+    def version(self) -> int:
+        """Rises with every alert; 0 before the first."""
+
+    def as_json(self, limit: int) -> Mapping[str, object]:
+        """The ``alerts`` message with at most so many."""
+
+
 class LiveFeed:
     """Serves one source to any number of viewers.
 
@@ -65,12 +79,15 @@ class LiveFeed:
         now_ms: Callable[[], float],
         push_seconds: float = 0.05,
         health_seconds: float = 1.0,
+        *,
+        alerts: AlertSource | None = None,
     ) -> None:
         self._source = source
         self._health = health
         self._now_ms = now_ms
         self._push_seconds = push_seconds
         self._health_seconds = health_seconds
+        self._alerts = alerts
         self._viewers: set[Viewer] = set()
         self._gone: Counter[str] = Counter()
 
@@ -119,7 +136,9 @@ class LiveFeed:
             return None
         if path == HEALTH_PATH:
             return _json(connection, HTTPStatus.OK, self._health())
-        known = [LIVE_PATH, HEALTH_PATH]
+        if path == ALERTS_PATH and self._alerts is not None:
+            return _json(connection, HTTPStatus.OK, self._alerts.as_json(ALERTS_ANSWERED))
+        known = [LIVE_PATH, HEALTH_PATH, ALERTS_PATH]
         return _json(connection, HTTPStatus.NOT_FOUND, {"error": f"no {path} here", "paths": known})
 
     async def _serve_viewer(self, connection: ServerConnection) -> None:
@@ -162,12 +181,19 @@ class LiveFeed:
         if now - viewer.health_at >= self._health_seconds:
             viewer.health_at = now
             messages.append(json.dumps(self._health()))
+            messages.extend(self._new_alerts(viewer))
         if self._source.version > viewer.seen:
             if viewer.has_room():
                 messages.extend(self._frame(viewer, now))
             else:
                 viewer.dropped_updates += 1
         return messages
+
+    def _new_alerts(self, viewer: Viewer) -> list[str]:
+        if self._alerts is None or viewer.alerts_version == self._alerts.version:
+            return []
+        viewer.alerts_version = self._alerts.version
+        return [json.dumps(self._alerts.as_json(ALERTS_PUSHED))]
 
     def _frame(self, viewer: Viewer, now: float) -> list[bytes]:
         version = self._source.version

@@ -6,7 +6,7 @@ Pure and costly (milliseconds), so the pipeline runs it in a thread. Its numbers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 
@@ -44,6 +44,7 @@ def _of_snapshot(shown: Sequence[str]) -> tuple[str, ...]:
 _MARKED = "marked_at_ms"
 EXPIRY_COLUMNS = _of_snapshot(live_frame.EXPIRY_COLUMNS)
 STRIKE_COLUMNS = _of_snapshot(live_frame.STRIKE_COLUMNS)
+LEVELS = ("call_wall", "put_wall", "gamma_flip")
 UNDERLYING_COLUMNS = (
     "forward",
     "net_gex_crore_per_percent",
@@ -68,6 +69,7 @@ class ChainView:
         spot: newest price of the underlying in the chain (₹), told at ``spot_at_ms``.
         mark: the same chain, to be priced exactly at another spot and instant.
         grid: its levels about ``spot`` from the newest instant on, to be read at every tick.
+        levels: ₹ of the nearest expiry, by the names of ``LEVELS``; NaN where there is none.
     """
 
     symbol: str
@@ -85,6 +87,7 @@ class ChainView:
     spot_at_ms: float
     mark: ChainMark
     grid: LevelGrid
+    levels: Mapping[str, float]
 
 
 def view_of(contracts: pl.DataFrame, rules: Rules) -> ChainView:
@@ -123,6 +126,7 @@ def view_of(contracts: pl.DataFrame, rules: Rules) -> ChainView:
         spot_at_ms=float(_ms(newest["quoted_at"])[0]) if len(newest) else float("nan"),
         mark=ChainMark(rows, rules),
         grid=LevelGrid(rows, rules, spot, as_of),
+        levels=dict(zip(LEVELS, _block(expiries.head(1), LEVELS)[0].tolist(), strict=True)),
     )
 
 

@@ -24,6 +24,7 @@ class Viewer:
         seen: version of the newest frame it was sent; the next holds the rows above.
         groups: the groups of rows it watches; None for all.
         catalogue_version: version of the catalogue it knows; −1 for none.
+        alerts_version: version of the alerts it knows; 0 for none.
         dropped_updates: pushes it was spared because its window was full.
         sequence: number of the newest frame it was sent, from 1.
     """
@@ -32,6 +33,7 @@ class Viewer:
     groups: frozenset[Hashable] | None = None
     catalogue_version: int = -1
     health_at: float = float("-inf")
+    alerts_version: int = 0
     dropped_updates: int = 0
     sequence: int = 0
     _unacknowledged: dict[int, float] = field(default_factory=dict)

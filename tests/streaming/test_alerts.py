@@ -95,7 +95,8 @@ def said(made: AlertDesk, frames: Sequence[FeedFrame], works_each: int = 1) -> l
         made.take_frame(told, told.published_at_ms)
         if number % works_each == 0:
             made.work(OPEN_AT)
-    made.work(OPEN_AT + timedelta(hours=1))
+    for _ in range(MINUTES):
+        made.work(OPEN_AT + timedelta(hours=1))
     return made.take_outbox()
 
 

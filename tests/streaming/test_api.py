@@ -17,7 +17,7 @@ from brokers.upstox.codec import decode as decode_feed
 from market.errors import ConfigurationError
 from market.live_frame import LiveFrame, decode
 from streaming import api
-from streaming.api import HEALTH_PATH, LIVE_PATH, LiveFeed
+from streaming.api import ALERTS_PATH, HEALTH_PATH, LIVE_PATH, LiveFeed
 from streaming.live import LiveState
 from tests.streaming import feed_frames
 from tests.streaming.feed_frames import Told
@@ -33,13 +33,26 @@ def tick(state: LiveState, price: float, at_ms: int = 1_790_000_000_000) -> None
     state.take_frame(frame, at_ms)
 
 
+class Alerts:
+    """As many alerts as the version says, named by their number."""
+
+    version = 0
+
+    def as_json(self, limit: int) -> dict[str, object]:
+        """The newest of them."""
+        newest = list(range(self.version, 0, -1))[:limit]
+        return {"type": "alerts", "v": 1, "version": self.version, "alerts": newest}
+
+
 @asynccontextmanager
-async def feed() -> AsyncIterator[tuple[LiveState, LiveFeed, int]]:
+async def feed(alerts: Alerts | None = None) -> AsyncIterator[tuple[LiveState, LiveFeed, int]]:
     """A served state that knows NIFTY at 24 000."""
     state = LiveState()
     state.follow([SPOT, *options()], numbers())
     tick(state, 24_000.0)
-    served = LiveFeed(state, lambda: {"type": "health", "state": "live"}, lambda: 5.0, 0.01, 0.05)
+    served = LiveFeed(
+        state, lambda: {"type": "health", "state": "live"}, lambda: 5.0, 0.01, 0.05, alerts=alerts
+    )
     async with served.serving("127.0.0.1", 0) as server:
         yield state, served, server.sockets[0].getsockname()[1]
 
@@ -190,6 +203,26 @@ def test_health_and_nothing_else_over_http() -> None:
             async with http.get(f"{base}:{port}/nothing") as answer:
                 assert answer.status == 404
                 assert LIVE_PATH in (await answer.json())["paths"]
+
+    run(test())
+
+
+def test_alerts_are_pushed_when_there_are_new_ones() -> None:
+    """A viewer is told the newest ones once, at whatever time it came; anyone may ask for more."""
+
+    async def test() -> None:
+        alerts = Alerts()
+        async with feed(alerts) as (_, _, port), viewing(port) as socket:
+            await next_text(socket, "health")
+            alerts.version = 60
+            assert (await next_text(socket, "alerts"))["alerts"] == list(range(60, 10, -1))
+            alerts.version = 61
+            assert (await next_text(socket, "alerts"))["version"] == 61
+            async with viewing(port) as late:
+                assert (await next_text(late, "alerts"))["version"] == 61
+            url = f"http://127.0.0.1:{port}{ALERTS_PATH}"
+            async with aiohttp.ClientSession() as http, http.get(url) as answer:
+                assert len((await answer.json())["alerts"]) == 61
 
     run(test())
 

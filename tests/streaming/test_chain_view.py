@@ -96,3 +96,15 @@ def test_without_a_spot_there_is_no_grid() -> None:
     view = view_of(contracts().with_columns(spot=pl.lit(None, pl.Float64)), RULES)
     assert not view.grid.covers(TRUTH.spot, AS_OF)
     assert np.isnan(view.grid.at(TRUTH.spot, AS_OF).total).all()
+
+
+def test_levels_are_those_of_the_nearest_expiry() -> None:
+    """What alerts are crossed against; none where the chain tells none."""
+    held = 65.0 * (1 + (7 * pl.int_range(pl.len())) % 11)
+    rows = pl.concat([contracts(), contracts(truth=FAR)]).with_columns(open_interest_units=held)
+    view = view_of(rows, RULES)
+    near = view_of(rows.filter(pl.col("expiry") == view.nearest_expiry), RULES)
+    assert view.levels.keys() == {"call_wall", "put_wall", "gamma_flip"}
+    assert view.levels["call_wall"] == near.levels["call_wall"] >= view.levels["put_wall"] > 0
+    nothing = view_of(contracts().with_columns(open_interest_units=0.0), RULES)
+    assert np.isnan(list(nothing.levels.values())).all()
