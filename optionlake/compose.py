@@ -54,6 +54,7 @@ def lake(settings: Settings, *, is_read_only: bool = False) -> Lake:
 
 def stream_config(settings: Settings) -> StreamConfig:
     """What the streaming process is told."""
+    url = settings.webhook_url
     return StreamConfig(
         dsn=settings.dsn(),
         journal_folder=settings.layout.journal,
@@ -63,6 +64,7 @@ def stream_config(settings: Settings) -> StreamConfig:
         strikes_each_side=settings.strikes_each_side,
         journal_sync_seconds=settings.journal_sync_ms / 1000,
         journal_cap_bytes=settings.journal_cap_mb * 1_000_000,
+        webhook_url=Secret(url.get_secret_value()) if url else None,
         journal_keep_days=settings.journal_keep_days,
     )
 

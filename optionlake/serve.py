@@ -15,6 +15,7 @@ from itertools import chain
 
 from rich.progress import track
 
+from brokers.upstox import walker
 from brokers.upstox.codec import UpstoxCodec
 from dashboard.app import DashboardConfig, run
 from market.errors import ConfigurationError
@@ -61,11 +62,17 @@ def simulator(settings: Settings, typed: Typed, report: Report) -> None:
 async def stream(settings: Settings) -> None:
     """Run the feed process until a signal.
 
+    A token that has died is waited for, so that a restart at night is no end; one that was never
+    there is a mistake of whoever starts it.
+
     Raises:
-        AuthenticationError: if no living token is set.
+        AuthenticationError: if there is no token at all, or it cannot be read.
     """
     tokens = compose.tokens(settings)
-    tokens.token()
+    if tokens.expires_at() is None:
+        tokens.token()
+    # Before the socket opens: compiled in the loop, it would keep the first frames waiting.
+    await asyncio.to_thread(walker.warm)
     await pipeline.run(
         compose.stream_config(settings),
         compose.broker(settings),
@@ -95,6 +102,7 @@ def prepare(settings: Settings, report: Report) -> None:
     total = warming.COUNT + simulator_warming.COUNT
     for _ in track(steps, "compiling kernels, once", total=total):
         pass
+    walker.warm()
     if settings.database_url is None:
         provision(cache_folder() / "timescaledb", report)
 

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
         alias="UPSTOX_REDIRECT_URI",
         description="redirect URL of the app, on this machine; optionlake login listens there",
     )
+    webhook_url: SecretStr | None = Field(
+        None, description="where alarms are sent as JSON by POST; unset: nowhere"
+    )
     api_url: str = Field("https://api.upstox.com", description="the broker's REST address")
     assets_url: str = Field(
         "https://assets.upstox.com", description="the address of the broker's instrument master"

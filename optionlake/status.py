@@ -15,9 +15,10 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
+from brokers.token_state import TokenLevel
 from market.errors import OptionlakeError
 from market.rules import IST
-from optionlake import compose, processes
+from optionlake import compose, login, processes
 from optionlake.settings import Settings
 from storage.ticks import landing_status
 
@@ -35,6 +36,7 @@ class Status:
     checked_at: str
     processes: list[dict[str, Any]]
     feed: Mapping[str, Any] | None
+    token: Mapping[str, Any] | None
     token_expires_at: str | None
     last_window: Mapping[str, Any] | None
     landing: Mapping[str, Any] | None
@@ -64,12 +66,17 @@ def gather(settings: Settings) -> Status:
     if not started:
         problems.append("nothing is running: start it with optionlake demo or optionlake up")
     is_known = ask("database", settings.dsn) is not None
+    feed = ask("feed", lambda: _feed(settings)) if started else None
+    token = _token(settings, feed)
+    if token["level"] == TokenLevel.ALARM:
+        problems.append(f"token: {token['text']}")
     return Status(
         home=str(settings.layout.home),
         checked_at=compose.now().isoformat(),
         processes=[{**asdict(s), "is_alive": s.is_alive()} for s in started],
-        feed=ask("feed", lambda: _feed(settings)) if started else None,
-        token_expires_at=ask("token", lambda: _token_expiry(settings)) if started else None,
+        feed=feed,
+        token=token,
+        token_expires_at=token["expires_at"],
         last_window=ask("last window", lambda: _last_window(settings)) if is_known else None,
         landing=ask("ticks", lambda: _landing(settings)) if is_known else None,
         lake_bytes=ask("lake", lambda: _lake_bytes(settings)) if is_known else None,
@@ -100,7 +107,7 @@ def _lines(status: Status) -> list[tuple[str, str]]:
         ("addresses", ", ".join(p["address"] for p in alive if p["address"]) or "–"),
         ("feed", f"{_state(feed)}, last frame {_age(feed, now_ms)}"),
         ("", _counts(feed, ("subscribed", "never_seen", "frames", "unknown_frames", "reconnects"))),
-        ("token", f"expires {_ist(status.token_expires_at)}"),
+        ("token", _token_line(status)),
         ("last window", _window(window)),
         (
             "ticks landed",
@@ -111,18 +118,33 @@ def _lines(status: Status) -> list[tuple[str, str]]:
     ]
 
 
+def _token_line(status: Status) -> str:
+    token = status.token or {}
+    text = f"expires {_ist(status.token_expires_at)}"
+    if (minutes := token.get("minutes_left")) is not None:
+        text += f", {minutes:,} min left"
+    return f"[yellow]{text}[/yellow]" if token.get("level") == TokenLevel.WARNING else text
+
+
 def _feed(settings: Settings) -> Any:
     answer = requests.get(f"{settings.live_url('http')}/api/v1/health", timeout=3)
     answer.raise_for_status()
     return answer.json()
 
 
-def _token_expiry(settings: Settings) -> str | None:
-    health = _feed(settings)
-    expires_ms = health.get("token_expires_at_ms")
-    return (
-        None if expires_ms is None else datetime.fromtimestamp(expires_ms / 1000, UTC).isoformat()
-    )
+def _token(settings: Settings, feed: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The token as the feed process finds it, else as this process does."""
+    if feed is None or "token_level" not in feed:
+        state = login.state_of(settings, compose.tokens(settings))
+        return _plain(asdict(state))
+    expires_ms = feed.get("token_expires_at_ms")
+    expires_at = None if expires_ms is None else datetime.fromtimestamp(expires_ms / 1000, UTC)
+    return {
+        "level": feed["token_level"],
+        "text": feed.get("token_detail"),
+        "expires_at": expires_at and expires_at.isoformat(),
+        "minutes_left": feed.get("token_minutes_left"),
+    }
 
 
 def _landing(settings: Settings) -> dict[str, Any]:

@@ -18,6 +18,8 @@ class Health:
         state: state of the feed session, or ``waiting_for_token`` while the broker refuses ours.
         detail: why the feed is not live, in words; None if it is.
         is_market_open: whether a session is under way; silence is no fault while there is none.
+        token_level: ``ok``, ``warning`` or ``alarm``; ``token_detail`` says why, in words.
+        token_minutes_left: whole minutes that the token has left; None if it does not tell.
         subscribed, never_seen: keys requested on this connection, and those it never told about.
         unknown_frames: frames that could not be used; they stay in the journal.
         unresolved_rows: rows whose key no known instrument has; they were not landed.
@@ -37,6 +39,9 @@ class Health:
     last_frame_at_ms: int | None
     epoch: int
     token_expires_at_ms: int | None
+    token_level: str
+    token_detail: str
+    token_minutes_left: int | None
     subscribed: int
     never_seen: int
     frames: int

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from brokers.interface import Broker, FeedCodec, Instrument, Mode, TokenSource
+from brokers.interface import Broker, FeedCodec, Instrument, Mode, Secret, TokenSource
 from brokers.planner import FULL_KEYS_PER_SOCKET, feed_plan
 from market.errors import BrokerError, DatabaseUnavailable
 from market.rules import IST, Rules
@@ -27,14 +27,18 @@ from streaming.api import LiveFeed
 from streaming.arrivals import Arrival
 from streaming.chain_view import view_of
 from streaming.connection import ConnectionConfig, FeedConnection, quick_backoff
-from streaming.feed import Event, FeedSession, GapSeen, Patience
+from streaming.feed import Event, FeedSession, GapSeen, Patience, State
 from streaming.health import Health, epoch_ms
 from streaming.live import LiveState
 from streaming.sink import Sink, SinkConfig, database_backoff
+from streaming.token_watch import TokenWatch
+from streaming.webhook import Webhook
 from transforms.warming import warm
 
 # After midnight IST; the broker renews its list at about six.
 _MASTER_RENEWED = timedelta(hours=7)
+# The socket is not open, so the broker has not said that it takes the token.
+_LET_IN_NOWHERE = frozenset({State.IDLE, State.CONNECTING, State.CLOSED})
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +53,7 @@ class StreamConfig:
         symbols: underlyings to follow.
         strikes_each_side: strikes above and below the money to subscribe.
         journal_keep_days: landed frames that are older go; 0: only when over the cap.
+        webhook_url: where alarms are posted; None for nowhere.
         drain_seconds: longest time that landing may take when stopping.
     """
 
@@ -61,6 +66,7 @@ class StreamConfig:
     journal_sync_seconds: float = 0.1
     journal_cap_bytes: int = 10 * 1024**3
     journal_keep_days: float = 0.0
+    webhook_url: Secret | None = None
     drain_seconds: float = 10.0
     replan_seconds: float = 5.0
     relist_seconds: float = 60.0
@@ -159,6 +165,14 @@ class _Pipeline:
             on_event=self._on_event,
             after_epoch=newest.epoch,
         )
+        self._webhook = Webhook(config.webhook_url)
+        self._token_watch = TokenWatch(
+            tokens,
+            rules,
+            lambda: self._connection.waiting_for_token,
+            lambda: self._session.state not in _LET_IN_NOWHERE,
+            self._webhook.offer,
+        )
         self.live_feed = LiveFeed(
             self._live,
             lambda: self._health().as_json(),
@@ -193,6 +207,12 @@ class _Pipeline:
             landing.cancel()
 
     async def _receive(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._webhook.run())
+            group.create_task(self._token_watch.run(self._clock))
+            group.create_task(self._follow_feed())
+
+    async def _follow_feed(self) -> None:
         await self._list_instruments()
         self._plan({})
         async with asyncio.TaskGroup() as group:
@@ -327,7 +347,7 @@ class _Pipeline:
     def _health(self) -> Health:
         session, sink, connection = self._session, self._sink, self._connection
         now = self._clock()
-        token_problem = connection.waiting_for_token
+        token_problem, token = connection.waiting_for_token, self._token_watch.state(now)
         return Health(
             state="waiting_for_token" if token_problem else str(session.state),
             detail=token_problem or self._waiting_for or connection.last_failure,
@@ -335,7 +355,10 @@ class _Pipeline:
             connected_at_ms=epoch_ms(session.connected_at),
             last_frame_at_ms=epoch_ms(session.last_frame_at),
             epoch=session.epoch,
-            token_expires_at_ms=epoch_ms(self._tokens.expires_at()),
+            token_expires_at_ms=epoch_ms(token.expires_at),
+            token_level=str(token.level),
+            token_detail=token.text,
+            token_minutes_left=token.minutes_left,
             subscribed=session.subscribed_count,
             never_seen=len(session.never_seen),
             frames=session.frames,

@@ -61,6 +61,7 @@ def test_everything_fits_a_screen(tmp_path: Path) -> None:
             for n in ("simulate", "stream", "dashboard", "dagster-daemon", "dagster-webserver")
         ],
         feed={"state": "live", "last_frame_at_ms": 1795510799500.0, "subscribed": 345},
+        token={"level": "ok", "minutes_left": 525_600},
         token_expires_at="2027-11-24T09:00:00+00:00",
         last_window={"trading_day": "2026-11-24", "slot": "14:30", "symbols": 15},
         landing={"rows": 1, "gaps": 0, "newest_event_at": "2026-11-24T09:00:00+00:00"},
@@ -72,5 +73,5 @@ def test_everything_fits_a_screen(tmp_path: Path) -> None:
     assert found.is_healthy
     assert "all well" in text
     assert "last frame 0.5 s ago" in text
-    assert "24 Nov 2027 14:30:00 IST" in text
+    assert "24 Nov 2027 14:30:00 IST, 525,600 min left" in text
     assert text.count("\n") <= 24
