@@ -26,7 +26,7 @@ from optionlake.simulation import Typed, prepared, welcome
 from simulator import warming as simulator_warming
 from simulator.server import serve
 from storage.provision import cache_folder, provision
-from streaming import pipeline
+from streaming import live, pipeline
 from transforms import warming
 
 Report = Callable[[str], None]
@@ -72,7 +72,7 @@ async def stream(settings: Settings) -> None:
     if tokens.expires_at() is None:
         tokens.token()
     # Before the socket opens: compiled in the loop, it would keep the first frames waiting.
-    await asyncio.to_thread(walker.warm)
+    await asyncio.to_thread(_warm_frames)
     await pipeline.run(
         compose.stream_config(settings),
         compose.broker(settings),
@@ -102,9 +102,15 @@ def prepare(settings: Settings, report: Report) -> None:
     total = warming.COUNT + simulator_warming.COUNT
     for _ in track(steps, "compiling kernels, once", total=total):
         pass
-    walker.warm()
+    _warm_frames()
     if settings.database_url is None:
         provision(cache_folder() / "timescaledb", report)
+
+
+def _warm_frames() -> None:
+    """Compile what a frame of the feed runs through."""
+    walker.warm()
+    live.warm()
 
 
 def signalled() -> asyncio.Event:
