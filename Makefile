@@ -14,7 +14,7 @@ install = { echo "installing $(1)" && $(AS_ROOT) apt-get update -qq && \
   $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
   $(1) >/dev/null; } || { echo "missing: install Debian's packages $(1)" >&2; exit 2; }
 
-.PHONY: help demo up test setup zones browser check bench lock page clean
+.PHONY: help demo up test setup zones browser check bench chaos lock page clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make setup   only the environment: .venv, locked dependencies, compiled kernels"
 	@echo "make check   format, lint, types, import rules"
 	@echo "make bench   implied volatility and Greeks against every other package, in $(BENCH)"
+	@echo "make chaos   kill, starve and cut off the feed; its books into docs/reliability.md"
 	@echo "make lock    remake requirements*.txt after a change in pyproject.toml"
 	@echo "make page    rebuild dashboard/static from dashboard/web (needs Node)"
 
@@ -69,6 +70,9 @@ bench: setup
 	$(UV) pip sync --quiet --python $(BENCH)/bin/python requirements-bench.txt
 	$(UV) pip install --quiet --python $(BENCH)/bin/python --no-deps --editable .
 	$(BENCH)/bin/python -m benchmarks pricing
+
+chaos: setup
+	$(BIN)/python -m tools.chaos --write
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header

@@ -1,0 +1,302 @@
+"""The processes that trouble is made for: exchange, database, streaming process, witness.
+
+Starting, killing and asking them. Every wait is for a condition and has a deadline; everything that
+was started is ended by its own number. What is done to them, and when, stands in ``scenarios``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import requests
+
+from brokers.budget import UPSTOX_LIMITS, Budget
+from brokers.interface import Secret
+from brokers.planner import feed_plan
+from brokers.upstox.auth import StaticToken
+from brokers.upstox.rest import Upstox
+from market.rules import IST
+from optionlake.supervisor import inherited, last_lines
+from simulator.access.tokens import mint
+from storage.embedded import EmbeddedServer
+from storage.timescale import ensure_database, migrate
+from tools.chaos import network, witness
+from tools.chaos.network import Network
+from tools.chaos.witness import Witness
+
+SYMBOLS = ("NIFTY", "BANKNIFTY", "RELIANCE", "TCS")
+DEADLINE_SECONDS = 90.0
+# Wider than what the streaming process follows, so that the witness has seen all it turns to.
+_WITNESSED_STRIKES = 15
+_POLL_SECONDS = 0.03
+_CALL_SECONDS = 5
+
+
+class NoSuchTime(AssertionError):
+    """A condition was not met by its deadline."""
+
+
+def now_ms() -> int:
+    """The clock that all processes here share, epoch ms."""
+    return time.time_ns() // 1_000_000
+
+
+def until(
+    is_true: Callable[[], bool],
+    what: str,
+    seconds: float = DEADLINE_SECONDS,
+    log: Path | None = None,
+) -> None:
+    """Wait for a condition.
+
+    Raises:
+        NoSuchTime: naming ``what`` was waited for, with the end of ``log``.
+    """
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        if time.monotonic() > deadline:
+            tail = "\n".join(last_lines(log, 15)) if log else ""
+            raise NoSuchTime(f"waited {seconds:g} s in vain until {what}\n{tail}")
+        time.sleep(_POLL_SECONDS)
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+_Process = subprocess.Popen[bytes]
+
+
+def _run(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> _Process:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            list(arguments),
+            env=inherited(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+@dataclass(slots=True)
+class Stream:
+    """The streaming process of one home, which may be started more than once.
+
+    Attributes:
+        journal: its frames, as this process sees them.
+        before: what is put before the command, e.g. to enter a namespace.
+    """
+
+    environment: dict[str, str]
+    journal: Path
+    log: Path
+    url: str
+    before: tuple[str, ...] = ()
+    process: _Process | None = None
+
+    def start(self) -> None:
+        """Start it; ready or not."""
+        command = (*self.before, sys.executable, "-m", "optionlake", "stream")
+        self.process = _run(command, self.environment, self.log)
+
+    def kill(self) -> None:
+        """SIGKILL: no handler runs, nothing is flushed."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """SIGTERM: the orderly end."""
+        self._end(signal.SIGTERM)
+
+    def has_ended(self) -> bool:
+        """Whether it ended by itself."""
+        return self.process is not None and self.process.poll() is not None
+
+    def health(self) -> dict[str, Any]:
+        """Its own health answer; empty while it does not answer."""
+        try:
+            found: dict[str, Any] = requests.get(
+                f"{self.url}/api/v1/health", timeout=_CALL_SECONDS
+            ).json()
+        except (requests.RequestException, ValueError):
+            return {}
+        return found
+
+    def is_live(self) -> bool:
+        """Whether data come in."""
+        return self.health().get("state") == "live"
+
+    def is_well(self) -> bool:
+        """Whether data come in and nothing that came waits for the database."""
+        told = self.health()
+        return (
+            told.get("state") == "live" and told["database"] == "up" and not told["is_catching_up"]
+        )
+
+    def _end(self, number: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+            self.process.wait(DEADLINE_SECONDS)
+
+
+@dataclass(slots=True)
+class World:
+    """Everything that runs."""
+
+    home: Path
+    exchange: str
+    network: Network
+    database: EmbeddedServer
+    dsn: str
+    stream: Stream
+    user: str
+    witness: Witness
+    cleanup: contextlib.ExitStack
+    _numbers: Iterator[int] = field(default_factory=lambda: iter(range(1, 1000)))
+
+    def fault(self, name: str, *, is_for_all: bool = False, **settings: object) -> int:
+        """Let a fault strike, the streaming process alone if the fault can choose; its number."""
+        told = {"name": name, **settings} | ({} if is_for_all else {"match": [self.user]})
+        answer = requests.post(
+            f"{self.exchange}/simulator/faults", json=told, timeout=_CALL_SECONDS
+        )
+        answer.raise_for_status()
+        return int(answer.json()["id"])
+
+    def heal(self) -> None:
+        """End every fault."""
+        requests.delete(
+            f"{self.exchange}/simulator/faults", timeout=_CALL_SECONDS
+        ).raise_for_status()
+
+    def connect(self) -> psycopg.Connection:
+        """A connection to the database, for somebody else's statements."""
+        return psycopg.connect(self.dsn)
+
+    def kill_database(self) -> None:
+        """SIGKILL to the server and all its children at once, as the kernel does out of memory."""
+        server = psutil.Process(self.database.pid() or 0)
+        family = [server, *server.children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        until(lambda: not self.database.is_running(), "the killed database is gone")
+
+    def start_database(self) -> None:
+        """Start it again."""
+        self.database.start(lambda _: None)
+
+    def renew_token(self) -> None:
+        """Hand the streaming process a new token, for its next start."""
+        # Seconds are all that a token tells of its making: it must be later than any fault's begin.
+        made_at = datetime.now(UTC) + timedelta(seconds=1)
+        self.stream.environment["UPSTOX_ACCESS_TOKEN"] = mint(made_at, user=self.user)
+
+    def another_stream(self, before: tuple[str, ...], home: Path, journal: Path) -> Stream:
+        """A streaming process with a home of its own, stopped at the end of the world."""
+        environment = {**self.stream.environment, "OPTIONLAKE_HOME": str(home)}
+        stream = Stream(environment, journal, home / "stream.log", self.stream.url, before)
+        self.cleanup.callback(stream.kill)
+        return stream
+
+    def folder(self) -> Path:
+        """A new folder under the home."""
+        folder = self.home / f"more-{next(self._numbers)}"
+        folder.mkdir()
+        return folder
+
+
+@contextlib.contextmanager
+def running(user: str = "SIM001") -> Iterator[World]:
+    """A world in which the streaming process is live and lands; everything ends with the block.
+
+    Raises:
+        ConfigurationError: if this host cannot run the database.
+        NoSuchTime: if something does not get ready.
+    """
+    with contextlib.ExitStack() as cleanup:
+        home = Path(tempfile.mkdtemp(prefix="optionlake-chaos-"))
+        # The server's own user must be able to enter.
+        home.chmod(0o755)
+        cleanup.callback(shutil.rmtree, home, ignore_errors=True)
+        exchange = _exchange(home, cleanup)
+        database = EmbeddedServer(home / "database", free_port())
+        cleanup.callback(database.destroy)
+        dsn = ensure_database(database.start(lambda _: None), "chaos")
+        migrate(dsn)
+        link = cleanup.enter_context(network.relay(int(exchange.rpartition(":")[2])))
+        token = mint(datetime.now(UTC), user=user)
+        watching = witness.watching(
+            exchange, mint(datetime.now(UTC), user=witness.USER), _keys(exchange, token, home)
+        )
+        stream = _stream(home, dsn, link, token)
+        cleanup.callback(stream.kill)
+        seen = cleanup.enter_context(watching)
+        stream.start()
+        until(stream.is_well, "the streaming process is well", log=stream.log)
+        yield World(home, exchange, link, database, dsn, stream, user, seen, cleanup)
+
+
+def _exchange(home: Path, cleanup: contextlib.ExitStack) -> str:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    typed = ("--port", str(port), "--symbols", ",".join(SYMBOLS), "--session", "always")
+    command = (sys.executable, "-m", "optionlake", "simulate", *typed, "--no-limits")
+    process = _run(command, {"OPTIONLAKE_HOME": str(home)}, home / "simulate.log")
+    cleanup.callback(process.wait, DEADLINE_SECONDS)
+    cleanup.callback(process.terminate)
+    until(lambda: _answers(f"{url}/simulator/state"), "the exchange answers")
+    return url
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=_CALL_SECONDS).ok
+    except requests.RequestException:
+        return False
+
+
+def _keys(exchange: str, token: str, home: Path) -> Sequence[str]:
+    """What the witness follows: all that the streaming process may turn to."""
+    source = StaticToken(Secret(token), lambda: datetime.now(UTC))
+    budget = Budget(home / "budget", UPSTOX_LIMITS)
+    listed = Upstox(exchange, exchange, source, budget, SYMBOLS).instruments()
+    truth = requests.get(f"{exchange}/simulator/truth", timeout=DEADLINE_SECONDS).json()
+    spots = {symbol: float(truth["spot"][symbol]) for symbol in SYMBOLS}
+    today = datetime.now(IST).date()
+    plan = feed_plan(listed, spots, _WITNESSED_STRIKES, today)
+    return [instrument.broker_key for instrument in plan.instruments]
+
+
+def _stream(home: Path, dsn: str, link: Network, token: str) -> Stream:
+    own = home / "stream"
+    own.mkdir()
+    port, address = free_port(), f"http://127.0.0.1:{link.port}"
+    environment = {
+        "OPTIONLAKE_HOME": str(own),
+        "DATABASE_URL": dsn,
+        "UPSTOX_ACCESS_TOKEN": token,
+        "OPTIONLAKE_API_URL": address,
+        "OPTIONLAKE_ASSETS_URL": address,
+        "OPTIONLAKE_SYMBOLS": ",".join(SYMBOLS),
+        "OPTIONLAKE_SESSION": "always",
+        "OPTIONLAKE_LIVE_PORT": str(port),
+    }
+    return Stream(environment, own / "journal", own / "stream.log", f"http://127.0.0.1:{port}")
