@@ -92,6 +92,9 @@ class _Server:
     async def health(self, _request: Request) -> Response:
         return _json(payloads.health(self.hub, self.upstream.status, self.now_ms()))
 
+    async def alerts(self, _request: Request) -> Response:
+        return _json(payloads.alerts(self.upstream.status, self.now_ms()))
+
     async def underlyings(self, _request: Request) -> Response:
         return _json(payloads.underlyings(self.hub, self.now_ms()))
 
@@ -145,6 +148,7 @@ def create_app(
         Route("/", _page),
         Mount("/static", _Files(directory=STATIC)),
         Route("/api/v1/health", server.health),
+        Route("/api/v1/alerts", server.alerts),
         Route("/api/v1/underlyings", server.underlyings),
         Route("/api/v1/chain/{symbol}", server.chain),
         Route("/api/v1/exposure/{symbol}", server.exposure),

@@ -55,6 +55,7 @@ def _paths() -> dict[str, Any]:
     choice = [symbol, expiry]
     return {
         "/api/v1/health": _get("State of the feed and of this server", "Health"),
+        "/api/v1/alerts": _get("The newest alerts, newest first", "Alerts"),
         "/api/v1/underlyings": _get("Every underlying with its last values", "Underlyings", (503,)),
         "/api/v1/chain/{symbol}": _get("One option chain", "Chain", (404, 503), choice),
         "/api/v1/exposure/{symbol}": _get(
@@ -93,6 +94,7 @@ def _schemas() -> dict[str, Any]:
     strike = {"strike": {"type": "number"}}
     return {
         "Health": _health(),
+        "Alerts": _object(v=_VERSION, now_ms={"type": "number"}, alerts=_list(_alert())),
         "Underlyings": _object(
             v=_VERSION, now_ms={"type": "number"}, underlyings=_list(_underlying())
         ),
@@ -126,6 +128,22 @@ def _health() -> dict[str, Any]:
         unknown_rows={"type": "integer"},
         upstream=upstream,
         feed={"type": ["object", "null"]},
+    )
+
+
+def _alert() -> dict[str, Any]:
+    return _object(
+        key=_TEXT,
+        kind=_TEXT,
+        symbol=_TEXT,
+        contract_id=_TEXT,
+        at_ms={"type": "number"},
+        direction={"enum": ["up", "down"]},
+        level=_NUMBER,
+        value={"type": "number"},
+        score=_NUMBER,
+        inputs={"type": "object", "additionalProperties": {"type": "number"}},
+        reason=_TEXT,
     )
 
 

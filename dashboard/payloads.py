@@ -88,6 +88,11 @@ def live_health(hub: Hub, status: Status, now_ms: float) -> dict[str, Any]:
     return {**status.feed, **ours}
 
 
+def alerts(status: Status, now_ms: float) -> dict[str, Any]:
+    """The newest alerts, newest first; none if the feed has told none."""
+    return {"v": VERSION, "now_ms": now_ms, "alerts": status.alerts}
+
+
 def underlyings(hub: Hub, now_ms: float) -> dict[str, Any] | Problem:
     """Every underlying with its last values and its expiries."""
     if not hub.has_catalogue:

@@ -48,6 +48,7 @@ class Status:
     Attributes:
         state: ``connecting``, ``connected`` or ``lost``.
         feed: the feed's own health message, as it came last.
+        alerts: the newest alerts, newest first, as the feed told them last.
     """
 
     state: str = "connecting"
@@ -57,6 +58,7 @@ class Status:
     frames: int = 0
     last_error: str | None = None
     feed: dict[str, Any] = field(default_factory=dict)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:
         """The ``upstream`` member of a health message."""
@@ -134,6 +136,8 @@ class Upstream:
         try:
             message = json.loads(text)
             kind = message["type"]
+            if kind == "alerts":
+                self.status.alerts = list(message["alerts"])
         except (ValueError, KeyError, TypeError) as error:
             raise FrameError(f"the live feed sent a text that is no message: {error!r}") from error
         if kind == "hello":

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from dashboard import payloads
 from dashboard.openapi import document
+from dashboard.upstream import Status
+from streaming.alerts import as_json
 from tests.dashboard.conftest import Dashboard
+from transforms.signals.record import Direction, Kind, Signal
 
 
 def check(schema: str, answer: Any) -> None:
@@ -21,6 +27,7 @@ def check(schema: str, answer: Any) -> None:
     ("path", "schema", "status"),
     [
         ("/api/v1/health", "Health", 200),
+        ("/api/v1/alerts", "Alerts", 200),
         ("/api/v1/underlyings", "Underlyings", 200),
         ("/api/v1/chain/NIFTY", "Chain", 200),
         ("/api/v1/exposure/sensex", "Exposure", 200),
@@ -36,6 +43,17 @@ def test_answers_are_as_documented(
     answer = dashboard.get(path)
     assert answer.status_code == status
     check(schema, answer.json())
+
+
+def test_alerts_are_as_documented() -> None:
+    """What the feed tells is handed on as it is, so its records must fit."""
+    at, inputs = datetime(2026, 11, 25, 4, 0, tzinfo=UTC), (("close", 2.0), ("low", float("nan")))
+    crossed = Signal(
+        Kind.CALL_WALL, "NIFTY", "NIFTY", at, Direction.UP, 1.0, 2.0, 3.0, inputs, "words"
+    )
+    volume = replace(crossed, kind=Kind.VOLUME_SPIKE, level=None, score=None)
+    told = [dict(as_json(signal)) for signal in (crossed, volume)]
+    check("Alerts", payloads.alerts(Status(alerts=told), 5.0))
 
 
 def test_the_document_is_served_and_its_addresses_answer(dashboard: Dashboard) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from itertools import islice, repeat
 from typing import Any
@@ -64,7 +65,9 @@ def test_a_dashboard_may_start_before_the_feed(
     upstream.stop()
 
 
-@pytest.mark.parametrize("message", ["{", '{"type":"hello"}', "7", b"\x00\x01"])
+@pytest.mark.parametrize(
+    "message", ["{", '{"type":"hello"}', '{"type":"alerts","alerts":3}', "7", b"\x00\x01"]
+)
 def test_a_feed_that_talks_nonsense_is_tried_again(message: str | bytes) -> None:
     """It is a broken peer, not a broken page: reported, and connected anew."""
     asyncio.run(follow_nonsense(message))
@@ -91,6 +94,34 @@ async def follow_nonsense(message: str | bytes) -> None:
         await asyncio.wait_for(is_second.wait(), 10)
         assert upstream.status.reconnects >= 1
         following.cancel()
+
+
+def test_the_newest_alerts_are_kept() -> None:
+    """Each message has all that are shown, so the last one counts."""
+    assert asyncio.run(follow_alerts([["a"], ["b", "a"]])) == ["b", "a"]
+
+
+async def follow_alerts(told: list[list[str]]) -> list[object]:
+    """What is known after these messages."""
+
+    async def talk(connection: ServerConnection) -> None:
+        for alerts in told:
+            await connection.send(json.dumps({"type": "alerts", "v": 1, "alerts": alerts}))
+        await connection.wait_closed()
+
+    is_told = asyncio.Event()
+
+    def look() -> None:
+        if upstream.status.alerts == told[-1]:
+            is_told.set()
+
+    async with serve(talk, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/v1/live"
+        upstream = Upstream(url, Hub(), look, lambda: 0.0)
+        following = asyncio.create_task(upstream.follow())
+        await asyncio.wait_for(is_told.wait(), 10)
+        following.cancel()
+        return list(upstream.status.alerts)
 
 
 @pytest.mark.parametrize("steps", range(6))
