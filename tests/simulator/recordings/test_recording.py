@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from brokers.upstox.generated import MarketDataFeedV3_pb2 as wire
 from market.errors import ConfigurationError, JournalError
 from simulator.recordings.recording import About, Recording
+from storage.sealing import seal_all
 from tests.simulator.recorded import (
     INDEX,
     OPTION,
@@ -46,6 +47,17 @@ def test_several_connections_are_one_timeline(tmp_path: Path) -> None:
     recording = Recording(tmp_path)
     told = [recording.entry(STOCK, position) for position in range(1, 5)]
     assert [entry and entry.ltpc.ltp for entry in told] == [1, 2, 3, 4]
+
+
+def test_compressed_files_are_the_same_recording(tmp_path: Path) -> None:
+    """The streaming process compresses its journal: also under one who reads it already."""
+    frames = [(float(n), feeds(n, stock=last(n + 1))) for n in range(30)]
+    raw = Recording(write(tmp_path, frames))
+    assert seal_all(tmp_path) != 0
+    for recording in (raw, Recording(tmp_path)):
+        assert recording.frames == 30
+        told = [recording.entry(STOCK, position) for position in range(1, 31)]
+        assert [entry and entry.ltpc.ltp for entry in told] == [*range(1, 31)]
 
 
 def test_a_clock_set_back_changes_no_order(tmp_path: Path) -> None:
