@@ -25,6 +25,7 @@ from simulator.access.tokens import mint
 from simulator.server import SimulatorConfig
 from storage.layout import Layout, write_private
 from tests.fix_simulator import running_simulator
+from tests.streaming.webhook_receiver import Receiver, receiving
 
 WAIT_SECONDS = 60.0
 
@@ -73,7 +74,8 @@ def test_dead_token_is_replaced_without_a_restart(
     layout.create()
     dead = mint(compose.now() - timedelta(days=2), timedelta(days=1))
     write_private(layout.token_file, dead)
-    with running_simulator(SimulatorConfig(symbols=("NIFTY",), frame_seconds=0.1)) as exchange:
+    config = SimulatorConfig(symbols=("NIFTY",), frame_seconds=0.1)
+    with running_simulator(config) as exchange, receiving() as user:
         environment = {
             "PATH": os.defpath,
             "OPTIONLAKE_HOME": str(layout.home),
@@ -82,6 +84,7 @@ def test_dead_token_is_replaced_without_a_restart(
             "OPTIONLAKE_SESSION": "always",
             "OPTIONLAKE_SYMBOLS": "NIFTY",
             "OPTIONLAKE_LIVE_PORT": str(live_port),
+            "OPTIONLAKE_WEBHOOK_URL": f"http://127.0.0.1:{user.server_port}/",
             "DATABASE_URL": database,
             "UPSTOX_CLIENT_ID": DEFAULT_CLIENT.client_id,
             "UPSTOX_CLIENT_SECRET": DEFAULT_CLIENT.client_secret,
@@ -101,12 +104,21 @@ def test_dead_token_is_replaced_without_a_restart(
             live = health_when(url, lambda h: h["state"] == "live" and h["ticks_received"] > 0)
             assert live["token_level"] != "alarm"
             assert feed.poll() is None
+            _told(user, "token_alarm", live["token_level"])
         token = layout.token_file.read_text().strip()
         assert token != dead
         shown = _command(environment, "login", "--status")
         assert shown.returncode == 0
         assert "token of SIM001" in shown.stdout
         assert token not in shown.stdout + shown.stderr
+
+
+def _told(user: Receiver, first: str, level: str) -> None:
+    """The alarm, then its end, each once; near 03:30 IST a new login token warns at once."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while len(user.bodies) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [body["kind"] for body in user.bodies] == [first, f"token_{level}"]
 
 
 def _agree(login: subprocess.Popen[str]) -> None:

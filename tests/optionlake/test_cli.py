@@ -187,3 +187,26 @@ def test_record_without_a_token_records_nothing(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "UPSTOX_ACCESS_TOKEN" in done.stderr
     assert not folder.exists()
+
+
+def test_login_that_gives_no_token_ends_with_code_3(tmp_path: Path) -> None:
+    """Pasted rubbish, and a status without a token; nothing is kept."""
+    for arguments in (("--token-stdin",), ("--status",)):
+        done = _run(tmp_path / "home", "login", *arguments)
+        assert done.returncode == 3, done.stderr
+    assert "UPSTOX_CLIENT_ID" in _run(tmp_path / "home", "login", "--no-browser").stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_login_keeps_a_piped_token(tmp_path: Path) -> None:
+    """It says whose it is and until when, and shows nothing of it."""
+    token = mint(datetime.now(UTC))
+    home = str(tmp_path / "home")
+    flags = ("login", "--token-stdin", "--no-check")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logs, "configure", lambda level: None)
+        done = CliRunner().invoke(app, flags, env={"OPTIONLAKE_HOME": home}, input=f"{token}\n")
+    assert done.exit_code == 0, done.output
+    assert "analytics token of SIM001, until" in done.output
+    assert token not in done.output
+    assert (tmp_path / "home" / "run" / "token").read_text().strip() == token

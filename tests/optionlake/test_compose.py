@@ -49,3 +49,15 @@ def test_simulator_lists_the_symbols_that_are_followed(tmp_path: Path) -> None:
     """What is asked for is what the demo's exchange has."""
     config = compose.simulator_config(_settings(tmp_path, symbols="NIFTY,TCS", seed=3))
     assert (config.symbols, config.seed) == (("NIFTY", "TCS"), 3)
+
+
+def test_alarms_go_where_they_are_set_to(tmp_path: Path) -> None:
+    """The address stays a secret on its way; without one there is none."""
+    database = SecretStr("postgresql://here/db")
+    given = {"database_url": database, "webhook_url": SecretStr("http://me/secret")}
+    config = compose.stream_config(_settings(tmp_path, **given))
+    assert config.webhook_url is not None
+    assert config.webhook_url.reveal() == "http://me/secret"
+    assert "secret" not in repr(config)
+    silent = compose.stream_config(_settings(tmp_path, database_url=database, webhook_url=None))
+    assert silent.webhook_url is None

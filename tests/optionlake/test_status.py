@@ -75,3 +75,19 @@ def test_everything_fits_a_screen(tmp_path: Path) -> None:
     assert "last frame 0.5 s ago" in text
     assert "24 Nov 2027 14:30:00 IST, 525,600 min left" in text
     assert text.count("\n") <= 24
+
+
+def test_token_is_the_feeds_or_this_process_own(tmp_path: Path) -> None:
+    """The feed process knows what the broker says of it; without a feed the file is read."""
+    settings = _settings(tmp_path).model_copy(update={"access_token": None, "session": "always"})
+    feed = {
+        "token_level": "warning",
+        "token_detail": "soon",
+        "token_expires_at_ms": 1795510799500,
+        "token_minutes_left": 12,
+    }
+    told = status._token(settings, feed)
+    assert (told["level"], told["minutes_left"]) == ("warning", 12)
+    assert told["expires_at"].startswith("2026-11-24")
+    assert status._token(settings, None)["level"] == "alarm"
+    assert any(p.startswith("token:") for p in status.gather(settings).problems)

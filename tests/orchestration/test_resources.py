@@ -10,9 +10,16 @@ import dagster as dg
 import pytest
 
 from brokers.upstox.rest import Upstox
-from market.errors import AuthenticationError, ConfigurationError, StorageError
+from market.errors import (
+    AuthenticationError,
+    BrokerUnavailable,
+    ConfigurationError,
+    StorageError,
+)
 from orchestration.resources import LocationConfig, Scope, resources_of
+from simulator.access.tokens import mint
 from storage.lake import Lake
+from storage.layout import write_private
 from tests.fix_orchestration import Clock
 
 Configure = Callable[[str, str, Clock], LocationConfig]
@@ -49,3 +56,15 @@ def test_a_run_gets_them_open_and_leaves_them_closed(config: LocationConfig) -> 
             broker.market_status("NSE")
     with pytest.raises(StorageError):
         lake.query("SELECT 1")
+
+
+def test_a_running_location_takes_up_a_new_token(config: LocationConfig) -> None:
+    """A login while a run is on reaches its next call; the error is then the network's."""
+    made = resources_of(replace(config, access_token=None))
+    with dg.build_resources({"broker": made["broker"]}) as opened:
+        broker: Upstox = opened.broker
+        with pytest.raises(AuthenticationError):
+            broker.authorize_feed()
+        write_private(config.layout.token_file, mint(config.clock()))
+        with pytest.raises(BrokerUnavailable):
+            broker.authorize_feed()

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,49 +24,10 @@ from streaming.webhook import (
 )
 from tests.fix_timescale import free_port
 from tests.streaming.waiting import run, until
+from tests.streaming.webhook_receiver import receiving
 
 AT = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)
 QUICK = WebhookConfig(timeout_seconds=2.0, attempts=4, delays=lambda: repeat(0.01))
-
-
-class _Receiver(ThreadingHTTPServer):
-    """Answers with the given statuses in turn, then 200, and keeps what came."""
-
-    daemon_threads = True
-
-    def __init__(self, statuses: list[int], port: int = 0) -> None:
-        self.bodies: list[dict[str, Any]] = []
-        self.statuses = iter(statuses)
-        super().__init__(("127.0.0.1", port), _Handler)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Receiver
-
-    def do_POST(self) -> None:
-        """Keep the body, answer as told."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.bodies.append(json.loads(body))
-        self.send_response(next(self.server.statuses, 200))
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
-
-
-@contextmanager
-def receiving(*statuses: int, port: int = 0) -> Iterator[_Receiver]:
-    """A server of the user's."""
-    server = _Receiver(list(statuses), port)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def sending(port: int, notices: list[Notice], is_done: Callable[[Webhook], bool]) -> Webhook:
