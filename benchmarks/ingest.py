@@ -11,7 +11,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -32,7 +32,9 @@ ROUNDS = 5
 KEYS = 2_000
 STEPS = 40
 STEP = timedelta(seconds=2)
+ENTRIES = 50
 TICKS_PER_SECOND = 50_000.0
+MERGED_TICKS_PER_SECOND = 300_000.0
 
 
 @dataclass(slots=True)
@@ -73,7 +75,9 @@ def run() -> tuple[Mapping[str, Metric], Mapping[str, object]]:
     served = serving.measure()
     metrics = {
         "wire_to_state_ticks_per_core_s": _goal(
-            statistics.median(rates["ours"]), "Decoded and merged, per second of processor time"
+            statistics.median(rates["ours"]),
+            "Decoded and merged, per second of processor time",
+            MERGED_TICKS_PER_SECOND,
         ),
         "vs_object_loop": _ratio(rates["ours"], rates["plain"]),
         "served_ticks_per_s_to_2_clients": _goal(
@@ -87,6 +91,7 @@ def run() -> tuple[Mapping[str, Metric], Mapping[str, object]]:
     details = {
         "keys": KEYS,
         "mode": "full",
+        "entries_per_frame": ENTRIES,
         "rounds": ROUNDS,
         "ticks_per_round": rates["ticks"],
         "frame_bytes": rates["bytes"],
@@ -95,8 +100,8 @@ def run() -> tuple[Mapping[str, Metric], Mapping[str, object]]:
     return metrics, details
 
 
-def _goal(value: float, meaning: str) -> Metric:
-    return within(value, "ticks/s", TICKS_PER_SECOND, f"{meaning}; goal: at least 1.")
+def _goal(value: float, meaning: str, goal: float = TICKS_PER_SECOND) -> Metric:
+    return within(value, "ticks/s", goal, f"{meaning}; goal: at least 1.")
 
 
 def _ratio(ours: Sequence[float], plain: Sequence[float]) -> Metric:
@@ -107,7 +112,10 @@ def _ratio(ours: Sequence[float], plain: Sequence[float]) -> Metric:
 
 
 def recorded(count: int = KEYS, steps: int = STEPS) -> tuple[Listing, Sequence[bytes]]:
-    """The snapshot of ``count`` keys in full mode and the updates of ``steps`` steps."""
+    """The snapshot of ``count`` keys in full mode and the updates of ``steps`` steps.
+
+    In frames of at most ``ENTRIES``, as a broker sends them: many small ones are the harder case.
+    """
     market = Market(7, rules_for("nse"), serving.SYMBOLS)
     start = serving.START
     account = Account("BENCH", True, TokenKind.ANALYTICS, start + timedelta(days=1))
@@ -116,13 +124,28 @@ def recorded(count: int = KEYS, steps: int = STEPS) -> tuple[Listing, Sequence[b
     frames = list(feed.request(subscribe(keys, Mode.FULL), start))
     for number in range(1, steps + 1):
         frames += feed.update(start + number * STEP)
-    return market.listing(start), frames
+    return market.listing(start), [part for frame in frames for part in _parts(frame)]
 
 
-def into_live_state(listing: Listing, frames: Sequence[bytes]) -> LiveState:
-    """Ours: columns, merged by age."""
+def _parts(frame: bytes) -> Iterator[bytes]:
+    whole = schema.FeedResponse.FromString(frame)
+    entries = list(whole.feeds.items())
+    for begin in range(0, len(entries), ENTRIES):
+        part = schema.FeedResponse(type=whole.type, currentTs=whole.currentTs)
+        for key, entry in entries[begin : begin + ENTRIES]:
+            part.feeds[key].CopyFrom(entry)
+        yield part.SerializeToString()
+
+
+def following(listing: Listing) -> LiveState:
+    """A state with room for every contract: made once a day, so no part of what is timed."""
     state = LiveState()
     state.follow(_instruments(listing), {})
+    return state
+
+
+def into_live_state(state: LiveState, frames: Sequence[bytes]) -> LiveState:
+    """Ours: columns, merged by age."""
     for frame in frames:
         state.take_frame(decode(frame), 0.0)
     return state
@@ -190,15 +213,16 @@ def _measured() -> dict[str, object]:
     """Ticks per second of processor time, both in turns; the first round warms up."""
     listing, frames = recorded()
     ticks = sum(len(schema.FeedResponse.FromString(frame).feeds) for frame in frames)
-    doors: list[tuple[str, Callable[[], object]]] = [
-        ("ours", lambda: into_live_state(listing, frames)),
-        ("plain", lambda: into_objects(frames)),
+    doors: list[tuple[str, Callable[[LiveState], object]]] = [
+        ("ours", lambda state: into_live_state(state, frames)),
+        ("plain", lambda _: into_objects(frames)),
     ]
     rates: dict[str, list[float]] = {"ours": [], "plain": []}
     for number in range(-1, ROUNDS):
+        state = following(listing)
         for name, door in doors if number % 2 else reversed(doors):
             began = time.process_time()
-            door()
+            door(state)
             if number >= 0:
                 rates[name].append(ticks / (time.process_time() - began))
     return {**rates, "ticks": ticks, "bytes": sum(map(len, frames)) // len(frames)}

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from benchmarks.ingest import Plain, into_live_state, into_objects, recorded
+from benchmarks.ingest import Plain, following, into_live_state, into_objects, recorded
 from brokers.upstox.generated import MarketDataFeedV3_pb2 as schema
 from market.contract import Kind
 from streaming.live import LiveState
@@ -19,7 +19,7 @@ def played() -> tuple[LiveState, dict[str, Plain], dict[str, str], int]:
     entries = sum(len(schema.FeedResponse.FromString(frame).feeds) for frame in frames)
     kinds = {row.key: row.contract for row in listing.rows}
     spots = {key: c.symbol for key, c in kinds.items() if c.kind is Kind.INDEX}
-    return into_live_state(listing, frames), into_objects(frames), spots, entries
+    return into_live_state(following(listing), frames), into_objects(frames), spots, entries
 
 
 def test_both_hold_the_same_spots(
