@@ -17,19 +17,33 @@ import structlog
 from market.errors import DatabaseUnavailable, StorageError
 from storage import alerts
 from streaming.alerts import OUTBOX, RECENT, AlertDesk
+from streaming.webhook import Notice, Webhook
 from transforms.signals.record import Signal
 
-Channel = Callable[[Signal], None]
-"""Tells one alert to someone; must not block."""
+Channel = Callable[[Sequence[Signal]], None]
+"""Tells alerts that came together to someone; must not block."""
 
 _SHOWN = timedelta(days=1)
+# What is left at the end is stored if that takes no longer.
+_LAST_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
 
-def log_channel(signal: Signal) -> None:
+def log_channel(signals: Sequence[Signal]) -> None:
     """One line in the log for each alert."""
-    log.info("alert", kind=signal.kind.value, reason=signal.reason, at=signal.at.isoformat())
+    for signal in signals:
+        log.info("alert", kind=signal.kind.value, reason=signal.reason, at=signal.at.isoformat())
+
+
+def webhook_channel(webhook: Webhook) -> Channel:
+    """One notice for alerts that came together, so that they do not crowd out other alarms."""
+
+    def tell(signals: Sequence[Signal]) -> None:
+        text = "; ".join(signal.reason for signal in signals)
+        webhook.offer(Notice("alert", text, max(signal.at for signal in signals)))
+
+    return tell
 
 
 class AlertPost:
@@ -38,6 +52,7 @@ class AlertPost:
     Attributes:
         stored: alerts that were new to the database.
         refused: alerts that the database would not take, or for which there was no room.
+        is_up: whether the database could be used at the last look.
     """
 
     def __init__(  # noqa: PLR0917 - the parts of one program, each with a type of its own
@@ -53,6 +68,7 @@ class AlertPost:
         self._desk, self._dsn, self._clock, self._channels = desk, dsn, clock, channels
         self._pause_seconds, self._retry_seconds = pause_seconds, retry_seconds
         self._unstored: deque[Signal] = deque()
+        self.is_up = False
 
     async def run(self) -> None:
         """Judge, tell and store until cancelled; what is left then is stored if it can be."""
@@ -65,14 +81,18 @@ class AlertPost:
             storing.cancel()
             with suppress(asyncio.CancelledError):
                 await storing
+            if self.is_up:
+                with suppress(StorageError, TimeoutError):
+                    async with asyncio.timeout(_LAST_SECONDS):
+                        await self.flush()
 
     def step(self) -> None:
         """One portion of work, and what came of it told."""
         self._desk.work(self._clock())
-        for signal in self._desk.take_outbox():
-            self._keep(signal)
+        if signals := self._desk.take_outbox():
+            self._keep(signals)
             for channel in self._channels:
-                self._tell(channel, signal)
+                self._tell(channel, signals)
 
     async def flush(self) -> None:
         """Store what waits.
@@ -94,17 +114,17 @@ class AlertPost:
         stored = set(waiting)
         self._unstored = deque(s for s in self._unstored if s not in stored)
 
-    def _keep(self, signal: Signal) -> None:
-        if len(self._unstored) >= OUTBOX:
+    def _keep(self, signals: Sequence[Signal]) -> None:
+        self._unstored.extend(signals)
+        while len(self._unstored) > OUTBOX:
             self._unstored.popleft()
             self.refused += 1
-        self._unstored.append(signal)
 
-    def _tell(self, channel: Channel, signal: Signal) -> None:
+    def _tell(self, channel: Channel, signals: Sequence[Signal]) -> None:
         try:
-            channel(signal)
+            channel(signals)
         except Exception:
-            log.exception("alert not told", key=signal.key)
+            log.exception("alerts not told", count=len(signals))
 
     async def _store(self) -> None:
         is_restored = is_told = False
@@ -114,11 +134,11 @@ class AlertPost:
                     await self._restore()
                     is_restored = True
                 await self.flush()
-                is_told = False
+                self.is_up, is_told = True, False
             except StorageError as error:
                 if not is_told:
                     log.warning("alerts wait for the database", reason=str(error))
-                is_told = True
+                self.is_up, is_told = False, True
             await asyncio.sleep(self._retry_seconds)
 
     async def _restore(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -20,9 +20,10 @@ from brokers.planner import FULL_KEYS_PER_SOCKET, feed_plan
 from market.errors import BrokerError, DatabaseUnavailable
 from market.rules import IST, Rules
 from market.session import is_open
-from storage import chains, instruments, journal, timescale
-from storage.segments import segments
+from storage import chains, instruments, timescale
 from storage.ticks import TickStore
+from streaming.alert_post import AlertPost, log_channel, webhook_channel
+from streaming.alerts import AlertDesk
 from streaming.api import LiveFeed
 from streaming.arrivals import Arrival
 from streaming.chain_view import view_of
@@ -31,6 +32,7 @@ from streaming.feed import Event, FeedSession, GapSeen, Patience, State
 from streaming.health import Health, epoch_ms
 from streaming.live import LiveState
 from streaming.sink import Sink, SinkConfig, database_backoff
+from streaming.takeover import Newest, newest_record
 from streaming.token_watch import TokenWatch
 from streaming.webhook import Webhook
 from transforms.warming import warm
@@ -95,7 +97,7 @@ async def run(  # noqa: PLR0917 - the parts of one program, each with a type of 
         JournalError: frames can no longer be kept.
         StorageError: the database refused a statement.
     """
-    newest = await asyncio.to_thread(_newest_record, config.journal_folder)
+    newest = await asyncio.to_thread(newest_record, config.journal_folder)
     pipeline = _Pipeline(
         config, newest, broker=broker, codec=codec, tokens=tokens, rules=rules, clock=clock
     )
@@ -109,19 +111,11 @@ async def run(  # noqa: PLR0917 - the parts of one program, each with a type of 
             raise _first(group) from group
 
 
-@dataclass(frozen=True, slots=True)
-class _Newest:
-    """The newest record of the journal: where this process takes over."""
-
-    epoch: int = 0
-    received_at: datetime | None = None
-
-
 class _Pipeline:
     def __init__(
         self,
         config: StreamConfig,
-        newest: _Newest,
+        newest: Newest,
         *,
         broker: Broker,
         codec: FeedCodec,
@@ -173,11 +167,15 @@ class _Pipeline:
             lambda: self._session.state not in _LET_IN_NOWHERE,
             self._webhook.offer,
         )
+        self._alerts = AlertDesk(rules)
+        channels = log_channel, webhook_channel(self._webhook)
+        self._alert_post = AlertPost(self._alerts, config.dsn, clock, channels)
         self.live_feed = LiveFeed(
             self._live,
             lambda: self._health().as_json(),
             lambda: clock().timestamp() * 1000,
             config.push_seconds,
+            alerts=self._alerts,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -219,6 +217,7 @@ class _Pipeline:
             group.create_task(self._connection.run())
             group.create_task(self._replan())
             group.create_task(self._mark())
+            group.create_task(self._alert_post.run())
 
     async def _land(self, stop: asyncio.Event) -> None:
         # Compiling takes seconds where nothing is cached, and would hold up the loop at a mark.
@@ -267,7 +266,9 @@ class _Pipeline:
 
     def _follow_wanted(self) -> None:
         wanted = self._session.wanted
-        self._live.follow((i for i in self._listed if i.broker_key in wanted), self._ids)
+        followed = [i for i in self._listed if i.broker_key in wanted]
+        self._live.follow(followed, self._ids)
+        self._alerts.follow(followed)
 
     async def _replan(self) -> None:
         """Follow the money: new strikes are added, old ones stay until the day is over."""
@@ -325,12 +326,14 @@ class _Pipeline:
         if len(rows):
             view = await asyncio.to_thread(view_of, rows, self._rules)
             self._live.take_chain(view, self._ids)
+            self._alerts.take_levels(symbol, view.levels)
 
     def _on_arrival(self, arrival: Arrival) -> None:
         self._sink.offer(arrival)
         if arrival.frame is not None:
             self._ticks_received += arrival.row_count
             self._live.take_frame(arrival.frame, arrival.received_at_ns / 1_000_000)
+            self._alerts.take_frame(arrival.frame, arrival.received_at_ns / 1_000_000)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, GapSeen):
@@ -381,15 +384,3 @@ class _Pipeline:
 
 def _first(error: BaseException) -> BaseException:
     return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
-
-
-def _newest_record(folder: Path) -> _Newest:
-    found = segments(folder)
-    for segment in reversed(found):
-        # Only the newest files are read: the journal may hold many gigabytes.
-        kept = journal.records(folder, segment.epoch, segment.first_sequence - 1)
-        received_at_ns = max((record.received_at_ns for record in kept), default=None)
-        if received_at_ns is not None:
-            received_at = datetime.fromtimestamp(received_at_ns / 1e9, UTC)
-            return _Newest(found[-1].epoch, received_at)
-    return _Newest(found[-1].epoch if found else 0)

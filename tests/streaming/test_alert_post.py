@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import psycopg
@@ -12,8 +13,9 @@ from market.errors import DatabaseUnavailable
 from market.rules import Rules
 from storage.alerts import store
 from streaming import alert_post
-from streaming.alert_post import AlertPost, log_channel
+from streaming.alert_post import AlertPost, log_channel, webhook_channel
 from streaming.alerts import AlertDesk
+from streaming.webhook import Notice, Webhook
 from tests.fix_timescale import free_port
 from tests.streaming.waiting import run, until
 from transforms.signals.record import Direction, Kind, Signal
@@ -51,7 +53,7 @@ def post(desk: AlertDesk, dsn: str, *channels: alert_post.Channel) -> AlertPost:
 def test_alerts_are_told_and_stored_once(database: str) -> None:
     """Also across two processes that see the same minutes; the second shows what the first said."""
     desk, told = Scripted(), []
-    made = post(desk, database, told.append)
+    made = post(desk, database, told.extend)
 
     async def test() -> None:
         task = asyncio.create_task(made.run())
@@ -102,14 +104,43 @@ def test_a_database_that_refuses_does_not_hold_up_the_next(empty_database: str) 
 def test_a_channel_that_fails_is_survived(database: str) -> None:
     """The others are told."""
 
-    def broken(_: Signal) -> None:
+    def broken(_: Sequence[Signal]) -> None:
         raise RuntimeError("no such room")
 
     desk, told = Scripted(), []
-    made = post(desk, database, broken, log_channel, told.append)
+    made = post(desk, database, broken, log_channel, told.extend)
     desk.to_say = [signal(1)]
     made.step()
     assert told == [signal(1)]
     asyncio.run(made.flush())
     assert made.stored == 1
     assert store(database, [signal(1)]) == 0
+
+
+def test_what_is_left_at_the_end_is_stored(database: str) -> None:
+    """A stop between two looks at the outbox loses nothing."""
+    desk = Scripted()
+    made = AlertPost(desk, database, clock, (), pause_seconds=0.01, retry_seconds=3600)
+
+    async def test() -> None:
+        task = asyncio.create_task(made.run())
+        await until(lambda: made.is_up)
+        desk.to_say = [signal(1)]
+        await until(lambda: not desk.to_say)
+        task.cancel()
+        await asyncio.wait([task])
+
+    run(test())
+    assert store(database, [signal(1)]) == 0
+
+
+def test_alerts_that_come_together_are_one_notice() -> None:
+    """Or a busy minute would crowd the token's alarm out of a bounded queue."""
+    offered: list[Notice] = []
+
+    class Told(Webhook):
+        def offer(self, notice: Notice) -> None:
+            offered.append(notice)
+
+    webhook_channel(Told(None))([signal(1), signal(2)])
+    assert offered == [Notice("alert", "at 1; at 2", signal(2).at)]
