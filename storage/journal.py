@@ -36,6 +36,7 @@ from storage.segments import (
 __all__ = ["JournalReader", "JournalWriter", "Record", "epochs", "prune", "records", "repair"]
 
 SEGMENT_BYTES = 64 * 1024 * 1024
+_LOCK_ATTEMPTS = 20
 
 
 class JournalWriter:
@@ -123,8 +124,7 @@ class JournalWriter:
     def _begin_segment(self) -> None:
         self._path = segment_path(self._folder, self._epoch, self._next)
         with _writing(self._path):
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file = _locked(self._path)
             self._offset = 0
             self._write((header(self._epoch, self._next),))
             os.fdatasync(self._file)
@@ -306,6 +306,27 @@ def _checked_whole(segment: Segment) -> int:
     if reader.tear():
         raise reader.damage()
     return 0
+
+
+def _locked(path: Path) -> int:
+    """A descriptor of the empty file at ``path``, which is ours alone from now on.
+
+    Between creating and locking it, one who prunes may have locked or removed it: once more, then.
+    """
+    for attempt in range(_LOCK_ATTEMPTS):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file).st_nlink:
+                os.ftruncate(file, 0)
+                return file
+        except BlockingIOError:
+            if attempt == _LOCK_ATTEMPTS - 1:
+                os.close(file)
+                raise
+            time.sleep(0.001)
+        os.close(file)
+    raise BlockingIOError(f"{path} is removed again and again")
 
 
 def _read_through(segment: Segment) -> SegmentReader:

@@ -18,7 +18,7 @@ from typing import IO
 from market.errors import JournalError
 from storage import sealed
 from storage.sealed import Summary
-from storage.segments import Segment, SegmentReader, segments
+from storage.segments import HEADER_BYTES, Segment, SegmentReader, segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,9 @@ def seal(segment: Segment, *, is_newest: bool) -> int:
     """
     try:
         with segment.raw_path.open("rb") as file:
+            # A writer may be about to lock a file that it has just made: hands off.
+            if os.fstat(file.fileno()).st_size <= HEADER_BYTES:
+                return 0
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Another process may have been done with it between our opening and our locking.
             return _seal_locked(segment, file, is_newest) if os.fstat(file.fileno()).st_nlink else 0

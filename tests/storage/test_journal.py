@@ -329,3 +329,24 @@ def test_an_expired_file_that_is_written_stays(tmp_path: Path) -> None:
     assert prune(tmp_path, {1: 1}, 10**9, datetime.now(UTC)) == 0
     assert read(tmp_path) == [b"landed"]
     journal.close()
+
+
+def test_a_new_file_that_is_pruned_at_once_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between making and locking it; otherwise its frames would go into a file without a name."""
+    real = module.fcntl.flock
+    pruned: list[int] = []
+
+    def flock(file: int, operation: int) -> None:
+        if not pruned:
+            pruned.append(1)
+            prune(tmp_path, {1: 0}, 0)
+        real(file, operation)
+
+    monkeypatch.setattr(module.fcntl, "flock", flock)
+    journal = writer(tmp_path)
+    journal.append(0, b"kept")
+    journal.close()
+    assert pruned
+    assert read(tmp_path) == [b"kept"]
