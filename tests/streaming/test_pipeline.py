@@ -226,6 +226,9 @@ async def _assert_health_over_http(port: int) -> None:
     assert (told["state"], told["database"]) == ("live", "up")
     assert told["token_expires_at_ms"] > told["now_ms"]
     assert told["journal_bytes"] > 0
+    async with aiohttp.ClientSession() as http, http.get(url.replace("health", "alerts")) as answer:
+        told = await answer.json()
+    assert (answer.status, told["type"], told["errors"]) == (200, "alerts", 0)
 
 
 def test_database_down_at_the_start_loses_nothing(
