@@ -152,10 +152,9 @@ def _spoiled(name: str, share: float, world: World, clocks: Clocks) -> None:
     clocks.strike()
     # It ends by itself: one that is taken away takes the frame along that it holds back.
     world.fault(name, share=share, lasts=f"{_SPOILED_SECONDS:g}s")
-    time.sleep(_SPOILED_SECONDS)
-    clocks.heal()
-    time.sleep(_LAST_FRAME_SECONDS)
+    time.sleep(_SPOILED_SECONDS + _LAST_FRAME_SECONDS)
     world.heal()
+    clocks.heal()
 
 
 def _big_snapshot(world: World, clocks: Clocks) -> None:
