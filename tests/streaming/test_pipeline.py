@@ -166,17 +166,19 @@ def publish_chain(broker: Upstox, dsn: str) -> None:
 def test_from_exchange_to_table_and_viewer(
     simulator: SimulatedExchange, broker: Upstox, tokens: StaticToken, database: str, tmp_path: Path
 ) -> None:
-    """Ticks land and are shown; a cut leaves a gap row; garbage is counted; a chain is merged."""
+    """Ticks land and are shown; garbage and a cut leave a gap row each; a chain is merged."""
     folder = tmp_path / "journal"
 
     async def test() -> None:
         async with streaming(config(database, folder), broker, tokens) as port:
             await follow(port, is_live)
             simulator.control.send_garbage()
-            viewer = await follow(port, lambda v: v.health.get("unknown_frames") == 1)
+            # What the garbage stood for is over with the next data; only then comes the cut.
+            viewer = await follow(port, lambda v: v.health.get("gaps") == 1)
+            assert (viewer.health["unknown_frames"], viewer.health["reconnects"]) == (1, 0)
             simulator.control.abort_sockets()
             viewer = await follow(
-                port, lambda v: v.health.get("gaps") == 1 and v.health.get("state") == "live"
+                port, lambda v: v.health.get("gaps") == 2 and v.health.get("state") == "live"
             )
             assert viewer.health["reconnects"] == 1
             assert viewer.health["subscribed"] > 14
@@ -192,7 +194,9 @@ def test_from_exchange_to_table_and_viewer(
     assert set(SYMBOLS) <= symbols
     assert any(name.endswith("-CE") for name in symbols)
     with psycopg.connect(database) as connection:
-        assert connection.execute("SELECT count(*) FROM gap").fetchone() == (1,)
+        reasons = connection.execute("SELECT reason FROM gap ORDER BY from_at").fetchall()
+    assert reasons[0] == ("unreadable frame",)
+    assert len(reasons) == 2
 
 
 def _is_marked(viewer: Viewer) -> bool:
