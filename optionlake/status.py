@@ -27,6 +27,8 @@ select trading_day, slot, max(as_of) as as_of, count(*) as symbols
 from underlying_rollup group by all order by trading_day desc, slot desc limit 1
 """
 
+_MINUTES_PER_DAY = 1_440
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -122,7 +124,10 @@ def _token_line(status: Status) -> str:
     token = status.token or {}
     text = f"expires {_ist(status.token_expires_at)}"
     if (minutes := token.get("minutes_left")) is not None:
-        text += f", {minutes:,} min left"
+        is_near = minutes < 2 * _MINUTES_PER_DAY
+        text += (
+            f", {minutes:,} min left" if is_near else f", {minutes // _MINUTES_PER_DAY} days left"
+        )
     return f"[yellow]{text}[/yellow]" if token.get("level") == TokenLevel.WARNING else text
 
 

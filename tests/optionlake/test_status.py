@@ -73,7 +73,7 @@ def test_everything_fits_a_screen(tmp_path: Path) -> None:
     assert found.is_healthy
     assert "all well" in text
     assert "last frame 0.5 s ago" in text
-    assert "24 Nov 2027 14:30:00 IST, 525,600 min left" in text
+    assert "24 Nov 2027 14:30:00 IST, 365 days left" in text
     assert text.count("\n") <= 24
 
 
