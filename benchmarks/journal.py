@@ -23,7 +23,6 @@ ROUNDS = 7
 APPENDS = 4_000
 TICKS_A_FRAME = 50
 SYNC_SECONDS = 0.1
-CAP_BYTES = 10**12
 # What 50 000 ticks a second in full mode are.
 LIVE_MB_S = 17.6
 _STEPS = 400
@@ -81,7 +80,7 @@ def measured(frames: Sequence[bytes]) -> tuple[float, float, float, float]:
 
 def _append(folder: Path, frames: Sequence[bytes]) -> float:
     """Seconds that all appends took, the last sync among them."""
-    journal = JournalWriter(folder, 1, SYNC_SECONDS, CAP_BYTES)
+    journal = JournalWriter(folder, 1, SYNC_SECONDS)
     began = time.perf_counter()
     for number in range(APPENDS):
         journal.append(number, frames[number % len(frames)])

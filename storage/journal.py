@@ -46,7 +46,6 @@ class JournalWriter:
 
     Args:
         sync_seconds: longest time before frames are forced to disk; 0: each at once.
-        cap_bytes: size of the folder above which ``is_over_cap``; appending goes on all the same.
         segment_bytes: size at which the next file is begun.
         clock: seconds that only go up.
 
@@ -59,7 +58,6 @@ class JournalWriter:
         folder: Path,
         epoch: int,
         sync_seconds: float,
-        cap_bytes: int,
         *,
         segment_bytes: int = SEGMENT_BYTES,
         clock: Callable[[], float] = time.monotonic,
@@ -67,7 +65,6 @@ class JournalWriter:
         self._folder = folder
         self._epoch = epoch
         self._sync_seconds = sync_seconds
-        self._cap_bytes = cap_bytes
         self._segment_bytes = segment_bytes
         self._clock = clock
         self._file = -1
@@ -78,16 +75,6 @@ class JournalWriter:
         repair(folder, epoch)
         self._next = _next_sequence(folder, epoch)
         self._begin_segment()
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the whole folder, all epochs."""
-        return sum(s.size_bytes for s in segments(self._folder))
-
-    @property
-    def is_over_cap(self) -> bool:
-        """Whether the folder has outgrown its cap: time to raise an alarm."""
-        return self.size_bytes > self._cap_bytes
 
     def append(self, received_at_ns: int, frame: bytes) -> int:
         """Write one frame; its sequence.

@@ -7,9 +7,10 @@ what happens if that fails is decided in ``sink``.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 import numpy as np
 
@@ -22,6 +23,22 @@ _UNIX_START = datetime(1970, 1, 1, tzinfo=UTC)
 def epoch_ns(instant: datetime) -> int:
     """An aware instant as epoch nanoseconds, exact to its microsecond."""
     return (instant - _UNIX_START) // timedelta(microseconds=1) * 1000
+
+
+class Epochs:
+    """Numbers connections: rising, never used before, and near the time of opening in epoch ms.
+
+    Args:
+        after: the newest epoch of an earlier process.
+    """
+
+    def __init__(self, after: int = 0) -> None:
+        self._newest = after
+
+    def next(self, now: datetime) -> int:
+        """The number of a connection that opens ``now`` (aware)."""
+        self._newest = max(round(now.timestamp() * 1000), self._newest + 1)
+        return self._newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +66,7 @@ class Arrival:
 
 
 class Backlog:
-    """The newest arrivals, without a hole and in order, up to ``row_limit`` rows.
+    """The newest arrivals, of each epoch without a hole and in order, up to ``row_limit`` rows.
 
     When it overflows everything in it is let go (the journal has it) and ``has_overflowed`` is set
     until ``restart``.
@@ -60,43 +77,58 @@ class Backlog:
         self.has_overflowed = False
         self._row_limit = row_limit
         self._frame_limit = frame_limit
-        self._arrivals: deque[Arrival] = deque()
+        self._count = 0
+        # Connections live side by side, but a batch is of one: so they wait apart.
+        self._by_epoch: dict[int, deque[Arrival]] = {}
 
     def __len__(self) -> int:
-        return len(self._arrivals)
+        return self._count
 
     def restart(self) -> None:
         """Forget everything; what arrives from now on is kept without a hole."""
-        self._arrivals.clear()
-        self.rows = 0
+        self._by_epoch.clear()
+        self.rows = self._count = 0
         self.has_overflowed = False
 
     def add(self, arrival: Arrival) -> None:
         """Keep an arrival, or let everything go."""
         if self.has_overflowed:
             return
-        self._arrivals.append(arrival)
+        self._by_epoch.setdefault(arrival.epoch, deque()).append(arrival)
+        self._count += 1
         self.rows += arrival.row_count
-        if self.rows > self._row_limit or len(self._arrivals) > self._frame_limit:
+        if self.rows > self._row_limit or self._count > self._frame_limit:
             self.restart()
             self.has_overflowed = True
 
     def take(self, row_count: int) -> list[Arrival]:
-        """The oldest arrivals of one epoch, up to the first that reaches ``row_count`` rows."""
+        """The oldest arrivals of one epoch, up to the first that reaches ``row_count`` rows.
+
+        The epoch is the one whose first arrival has waited longest.
+        """
+        if not self._by_epoch:
+            return []
+        epoch, waiting = min(self._by_epoch.items(), key=lambda kept: kept[1][0].received_at_ns)
         taken: list[Arrival] = []
         rows = 0
-        while self._arrivals and rows < row_count:
-            if taken and self._arrivals[0].epoch != taken[0].epoch:
-                break
-            taken.append(self._arrivals.popleft())
+        while waiting and rows < row_count:
+            taken.append(waiting.popleft())
             rows += taken[-1].row_count
+        if not waiting:
+            del self._by_epoch[epoch]
         self.rows -= rows
+        self._count -= len(taken)
         return taken
 
     def drop_landed(self, landed: Mapping[int, int]) -> None:
         """Let go of what the ledger already has (epoch → last landed sequence)."""
-        self._arrivals = deque(a for a in self._arrivals if a.sequence > landed.get(a.epoch, 0))
-        self.rows = sum(a.row_count for a in self._arrivals)
+        kept = [a for a in self._all() if a.sequence > landed.get(a.epoch, 0)]
+        self.restart()
+        for arrival in kept:
+            self.add(arrival)
+
+    def _all(self) -> Iterator[Arrival]:
+        return chain.from_iterable(self._by_epoch.values())
 
 
 def batch_of(arrivals: Sequence[Arrival], ids: Mapping[str, int]) -> tuple[TickBatch, int]:

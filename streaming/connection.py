@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
@@ -20,8 +19,8 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from brokers.interface import TokenSource
 from market.errors import AuthenticationError, BrokerError, RateLimited, RequestRejected
-from storage.journal import JournalWriter
-from streaming.arrivals import Arrival, epoch_ns
+from storage.frame_log import FrameLog, FrameWriter
+from streaming.arrivals import Arrival, Epochs, epoch_ns
 from streaming.feed import Event, FeedSession, FrameUnreadable, GapSeen, WentLive, WentStale
 
 # A first snapshot of 2 000 instruments passes websockets' default of 1 MiB.
@@ -51,16 +50,13 @@ def refused_backoff() -> Iterator[float]:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionConfig:
-    """Timings of the shell, seconds, and where frames are journaled.
+    """Timings of the shell, seconds.
 
     Attributes:
         token_poll_seconds: how often a missing or refused token is looked for again.
         token_retry_seconds: when a refused token that has not changed is tried again.
     """
 
-    journal_folder: Path
-    journal_sync_seconds: float
-    journal_cap_bytes: int
     tick_seconds: float = 1.0
     ping_seconds: float = 5.0
     open_seconds: float = 10.0
@@ -77,7 +73,8 @@ class FeedConnection:
 
     Args:
         authorize: the blocking call that gives a one-time address; run in a thread.
-        after_epoch: the newest epoch in the journal; ours are later.
+        frames: where each frame is kept before anything is made of it.
+        epochs: numbers the connections of the whole process.
         on_arrival: takes each journaled frame; must not block.
         on_event: takes each event of the session; must not block.
     """
@@ -89,22 +86,24 @@ class FeedConnection:
         tokens: TokenSource,
         config: ConnectionConfig,
         *,
+        frames: FrameLog,
+        epochs: Epochs,
         clock: Callable[[], datetime],
         on_arrival: Callable[[Arrival], None],
         on_event: Callable[[Event], None],
-        after_epoch: int = 0,
     ) -> None:
         self.waiting_for_token: str | None = None
         self.last_failure: str | None = None
-        self.journal_bytes = 0
+        self.epoch: int | None = None
         self._session = session
         self._authorize = authorize
         self._tokens = tokens
         self._config = config
+        self._frames = frames
+        self._epochs = epochs
         self._clock = clock
         self._on_arrival = on_arrival
         self._on_event = on_event
-        self._epoch = after_epoch
         self._was_live = False
         self._has_output = asyncio.Event()
 
@@ -158,25 +157,20 @@ class FeedConnection:
 
     async def _converse(self, socket: ClientConnection) -> None:
         now = self._clock()
-        self._epoch = max(round(now.timestamp() * 1000), self._epoch + 1)
-        config = self._config
-        journal = JournalWriter(
-            config.journal_folder,
-            self._epoch,
-            config.journal_sync_seconds,
-            config.journal_cap_bytes,
-        )
-        self._session.opened(self._epoch, now)
+        epoch = self.epoch = self._epochs.next(now)
+        journal = self._frames.writer(epoch)
+        self._session.opened(epoch, now)
         tending = asyncio.create_task(self._tend(socket, journal))
         try:
-            await self._read(socket, journal)
+            await self._read(socket, journal, epoch)
         finally:
             tending.cancel()
             with suppress(asyncio.CancelledError):
                 await tending
             journal.close()
+            self.epoch = None
 
-    async def _read(self, socket: ClientConnection, journal: JournalWriter) -> None:
+    async def _read(self, socket: ClientConnection, journal: FrameWriter, epoch: int) -> None:
         session = self._session
         while True:
             frame = await socket.recv(decode=False)
@@ -184,11 +178,11 @@ class FeedConnection:
             received_at_ns = epoch_ns(now)
             sequence = journal.append(received_at_ns, frame)
             decoded = session.received(frame, now)
-            self._on_arrival(Arrival(self._epoch, sequence, received_at_ns, decoded))
+            self._on_arrival(Arrival(epoch, sequence, received_at_ns, decoded))
             if session.has_output:
                 self._has_output.set()
 
-    async def _tend(self, socket: ClientConnection, journal: JournalWriter) -> None:
+    async def _tend(self, socket: ClientConnection, journal: FrameWriter) -> None:
         """Everything but reading: requests, pings, the judgement of silence, quiet syncs."""
         pinged_at = self._clock() - timedelta(days=1)
         while True:
@@ -208,7 +202,6 @@ class FeedConnection:
                 pinged_at = now
                 await self._ping(socket)
             journal.sync()
-            self.journal_bytes = journal.size_bytes
 
     async def _send(self, socket: ClientConnection) -> bool:
         try:

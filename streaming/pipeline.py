@@ -21,18 +21,18 @@ from market.errors import BrokerError, DatabaseUnavailable
 from market.rules import IST, Rules
 from market.session import is_open
 from storage import chains, instruments, timescale
+from storage.frame_log import FolderLog, FrameLog, Newest
 from storage.ticks import TickStore
 from streaming.alert_post import AlertPost, log_channel, webhook_channel
 from streaming.alerts import AlertDesk
 from streaming.api import LiveFeed
-from streaming.arrivals import Arrival
+from streaming.arrivals import Arrival, Epochs
 from streaming.chain_view import view_of
 from streaming.connection import ConnectionConfig, FeedConnection, quick_backoff
 from streaming.feed import Event, FeedSession, GapSeen, Patience, State
 from streaming.health import Health, epoch_ms
 from streaming.live import LiveState
 from streaming.sink import Sink, SinkConfig, database_backoff
-from streaming.takeover import Newest, newest_record
 from streaming.token_watch import TokenWatch
 from streaming.webhook import Webhook
 from transforms.warming import warm
@@ -97,9 +97,15 @@ async def run(  # noqa: PLR0917 - the parts of one program, each with a type of 
         JournalError: frames can no longer be kept.
         StorageError: the database refused a statement.
     """
-    newest = await asyncio.to_thread(newest_record, config.journal_folder)
+    frames = FolderLog(
+        config.journal_folder,
+        config.journal_sync_seconds,
+        config.journal_cap_bytes,
+        config.journal_keep_days,
+    )
+    newest = await asyncio.to_thread(frames.newest)
     pipeline = _Pipeline(
-        config, newest, broker=broker, codec=codec, tokens=tokens, rules=rules, clock=clock
+        config, frames, newest, broker=broker, codec=codec, tokens=tokens, rules=rules, clock=clock
     )
     feed = pipeline.live_feed
     async with feed.serving(config.live_host, config.live_port) as server:
@@ -115,6 +121,7 @@ class _Pipeline:
     def __init__(
         self,
         config: StreamConfig,
+        frames: FrameLog,
         newest: Newest,
         *,
         broker: Broker,
@@ -125,6 +132,7 @@ class _Pipeline:
     ) -> None:
         self._config, self._broker, self._tokens = config, broker, tokens
         self._rules, self._clock = rules, clock
+        self._frames, self._journal_bytes = frames, 0
         self._ids: dict[str, int] = {}
         self._ids_by_key: dict[str, int] = {}
         self._listed: Sequence[Instrument] = ()
@@ -137,27 +145,22 @@ class _Pipeline:
         self._live = LiveState(config.mark_seconds)
         self._sink = Sink(
             lambda: TickStore(config.dsn),
+            frames,
             codec,
             self._ids_by_key,
             lambda day: instruments.numbers_by_key(config.dsn, day),
-            SinkConfig(
-                config.journal_folder,
-                config.journal_cap_bytes,
-                journal_keep_days=config.journal_keep_days,
-                clock=clock,
-            ),
+            config=SinkConfig(clock=clock),
         )
         self._connection = FeedConnection(
             self._session,
             broker.authorize_feed,
             tokens,
-            ConnectionConfig(
-                config.journal_folder, config.journal_sync_seconds, config.journal_cap_bytes
-            ),
+            ConnectionConfig(),
+            frames=frames,
+            epochs=Epochs(newest.epoch),
             clock=clock,
             on_arrival=self._on_arrival,
             on_event=self._on_event,
-            after_epoch=newest.epoch,
         )
         self._webhook = Webhook(config.webhook_url)
         self._token_watch = TokenWatch(
@@ -208,7 +211,13 @@ class _Pipeline:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._webhook.run())
             group.create_task(self._token_watch.run(self._clock))
+            group.create_task(self._watch_journal())
             group.create_task(self._follow_feed())
+
+    async def _watch_journal(self) -> None:
+        while True:
+            self._journal_bytes = await asyncio.to_thread(self._frames.size_bytes)
+            await asyncio.sleep(1.0)
 
     async def _follow_feed(self) -> None:
         await self._list_instruments()
@@ -372,8 +381,8 @@ class _Pipeline:
             rows_waiting=sink.rows_waiting,
             is_catching_up=sink.is_catching_up,
             gaps=self._gaps,
-            journal_bytes=connection.journal_bytes,
-            is_journal_over_cap=connection.journal_bytes > self._config.journal_cap_bytes,
+            journal_bytes=self._journal_bytes,
+            is_journal_over_cap=self._journal_bytes > self._config.journal_cap_bytes,
             database="up" if sink.is_up else "down",
             reconnects=max(0, session.connections - 1),
             viewers=self.live_feed.viewer_count,

@@ -8,20 +8,17 @@ tables and the transaction are ``storage.ticks``'; what a tick means belongs to 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from functools import partial
-from pathlib import Path
+from datetime import UTC, date, datetime
 
 import structlog
 
 from brokers.interface import FeedCodec
 from market.errors import DatabaseUnavailable, JournalError
 from market.rules import IST
-from storage.journal import epochs, prune, records
-from storage.sealing import seal_all
+from storage.frame_log import FrameLog
 from storage.ticks import Gap, TickStore
 from streaming.arrivals import Arrival, Backlog, batch_of
 from streaming.connection import backoff
@@ -43,18 +40,15 @@ class SinkConfig:
     Attributes:
         row_limit, frame_limit: most that is kept in memory; beyond, the journal is read instead.
         batch_rows, batch_seconds: a batch is landed at whichever comes first.
-        journal_keep_days: landed frames that are older go even under the cap; 0: they stay.
+        clock: now, aware UTC, by which the log tells what is old.
     """
 
-    journal_folder: Path
-    journal_cap_bytes: int
     row_limit: int = 100_000
     frame_limit: int = 50_000
     batch_rows: int = 5_000
     batch_seconds: float = 0.2
     prune_seconds: float = 60.0
     gap_limit: int = 1_000
-    journal_keep_days: float = 0.0
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     delays: Callable[[], Iterator[float]] = field(default=database_backoff)
 
@@ -64,25 +58,31 @@ class Sink:
 
     Args:
         open_store: opens the one writer of the hypertable; raises DatabaseUnavailable.
+        frames: the log that has every offered frame.
         ids: broker key → instrument id, as listed now; may grow while the sink runs.
         ids_on: the same as it was on an exchange day, for what the journal kept; blocking. The
             exchange re-uses keys, so an old frame must not be read with today's list.
+        open_epochs: epochs that are being written now, beside the newest.
     """
 
     def __init__(
         self,
         open_store: Callable[[], AbstractAsyncContextManager[TickStore]],
+        frames: FrameLog,
         codec: FeedCodec,
         ids: Mapping[str, int],
         ids_on: Callable[[date], Mapping[str, int]],
+        *,
         config: SinkConfig,
+        open_epochs: Callable[[], Collection[int]] = frozenset,
     ) -> None:
         self.is_up = False
         self.is_catching_up = True
         self.rows_landed = 0
         self.unresolved_rows = 0
-        self.is_journal_over_cap = False
         self._open_store = open_store
+        self._frames = frames
+        self._open_epochs = open_epochs
         self._codec = codec
         self._ids = ids
         self._ids_on = ids_on
@@ -158,12 +158,13 @@ class Sink:
         while True:
             # What arrives while the journal is read stays in memory, so reading has an end.
             self._backlog.restart()
-            found = await asyncio.to_thread(epochs, self._config.journal_folder)
+            growing = set(self._open_epochs())
+            found = await asyncio.to_thread(self._frames.epochs)
             for epoch in found:
                 if epoch not in self._complete:
                     await self._replay(store, epoch)
-            # Only the newest can have grown since it was listed.
-            self._complete.update(found[:-1])
+            # Only these, and the newest, can have grown since they were listed.
+            self._complete.update(set(found[:-1]) - growing)
             if not self._backlog.has_overflowed:
                 break
         self._backlog.drop_landed(self._landed)
@@ -171,7 +172,7 @@ class Sink:
 
     async def _replay(self, store: TickStore, epoch: int) -> None:
         landed = self._landed[epoch] = await store.last_landed(epoch)
-        source = records(self._config.journal_folder, epoch, landed)
+        source = self._frames.records(epoch, landed)
         rows = self._config.batch_rows
         while arrivals := await asyncio.to_thread(next_batch, source, self._codec, rows):
             listed = await self._listed_on(_exchange_day(arrivals[0]))
@@ -225,21 +226,13 @@ class Sink:
         self._pruned_at = asyncio.get_running_loop().time()
         if self._tidying is None or self._tidying.done():
             landed = dict(self._landed)
-            self._tidying = asyncio.create_task(asyncio.to_thread(_tidied, self._config, landed))
+            self._tidying = asyncio.create_task(asyncio.to_thread(self._make_room, landed))
 
-
-def _tidied(config: SinkConfig, landed: Mapping[int, int]) -> None:
-    """Runs in a thread. A disk that is full or refuses is no reason to stop landing."""
-    folder, keep = config.journal_folder, timedelta(days=config.journal_keep_days)
-    expired_at = config.clock() - keep if keep else None
-    # A full disk refuses to compress; pruning is what helps then.
-    for step in (
-        partial(seal_all, folder),
-        partial(prune, folder, landed, config.journal_cap_bytes, expired_at),
-    ):
+    def _make_room(self, landed: Mapping[int, int]) -> None:
+        """Runs in a thread. A disk that is full or refuses is no reason to stop landing."""
         try:
-            step()
-        except (JournalError, OSError) as error:
+            self._frames.tidy(landed, self._config.clock())
+        except JournalError as error:
             log.error("journal not tidied, trying again later", reason=str(error))
 
 

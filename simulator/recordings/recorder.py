@@ -35,7 +35,6 @@ _CALL_SECONDS = 60.0
 _PING_SECONDS = 10.0
 _LONGEST_DELAY_SECONDS = 30.0
 _SYNC_SECONDS = 1.0
-_NO_CAP = 2**63
 _GZIP_MAGIC = b"\x1f\x8b"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -184,7 +183,7 @@ class Recorder:
         ) as socket:
             self._epoch = max(_epoch_ns(self._clock()) // 10**6, self._epoch + 1)
             self._progress.connections += 1
-            journal = JournalWriter(self._folder / JOURNAL, self._epoch, _SYNC_SECONDS, _NO_CAP)
+            journal = JournalWriter(self._folder / JOURNAL, self._epoch, _SYNC_SECONDS)
             try:
                 await socket.send_bytes(_subscription(self._wish))
                 async for message in socket:

@@ -33,7 +33,7 @@ MORNING = ("2026-11-25 09:15", "2026-11-25 09:16")
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A home whose journal has a frame a second for two minutes, all of one index."""
-    made = JournalWriter(tmp_path / "journal", 7, 3600.0, 10**9)
+    made = JournalWriter(tmp_path / "journal", 7, 3600.0)
     for second in range(120):
         at_ms = int(START.timestamp() + second) * 1000
         told = {NIFTY: Told(last_price=24_000.0 + second)}

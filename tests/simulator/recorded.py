@@ -57,7 +57,7 @@ def last(last_price: float) -> wire.Feed:
 
 def write(folder: Path, frames: Iterable[tuple[float, bytes]], epoch: int = START_MS) -> Path:
     """A journal of frames, each with its seconds after ``START``; the folder."""
-    journal = JournalWriter(folder, epoch, 1.0, 10**9)
+    journal = JournalWriter(folder, epoch, 1.0)
     for seconds, frame in frames:
         journal.append(int(at(seconds).timestamp() * 1e6) * 1000, frame)
     journal.close()

@@ -28,7 +28,7 @@ def at(microseconds: int) -> datetime:
 
 def write(folder: Path, epoch: int, times: Sequence[int], segment_bytes: int = 150) -> None:
     """One frame at each time, microseconds after the start; its frame tells epoch and place."""
-    made = JournalWriter(folder, epoch, 3600.0, 10**9, segment_bytes=segment_bytes)
+    made = JournalWriter(folder, epoch, 3600.0, segment_bytes=segment_bytes)
     start_ns = int(START.timestamp()) * 10**9
     for number, time in enumerate(times):
         made.append(start_ns + time * 1000, b"%d/%d" % (epoch, number))

@@ -29,7 +29,7 @@ ROOT = Path(journal_module.__file__).parent.parent
 
 def write(folder: Path, frames: list[bytes], epoch: int = 1, segment_bytes: int = 300) -> None:
     """Append and close; received 1 000 ns apart."""
-    made = JournalWriter(folder, epoch, 3600.0, 10**9, segment_bytes=segment_bytes)
+    made = JournalWriter(folder, epoch, 3600.0, segment_bytes=segment_bytes)
     for number, frame in enumerate(frames):
         made.append(1_000 * (number + 1), frame)
     made.close()
@@ -69,7 +69,7 @@ def test_a_writer_goes_on_after_compressed_files(tmp_path: Path) -> None:
     """With the next sequence; the file that it writes stays raw."""
     write(tmp_path, FRAMES[:20])
     seal_all(tmp_path)
-    made = JournalWriter(tmp_path, 1, 3600.0, 10**9)
+    made = JournalWriter(tmp_path, 1, 3600.0)
     assert made.append(0, b"next") == 21
     seal_all(tmp_path)
     assert names(tmp_path) == ["journal", "journal.zst"]
@@ -104,7 +104,7 @@ def test_followers_writer_and_sealer_do_not_mind_each_other(tmp_path: Path) -> N
     """Every frame once, in order, for one who follows while files are compressed and pruned."""
     rng = random.Random(5)
     frames = [rng.randbytes(rng.randrange(200)) for _ in range(2000)]
-    made = JournalWriter(tmp_path, 1, 3600.0, 10**9, segment_bytes=5000)
+    made = JournalWriter(tmp_path, 1, 3600.0, segment_bytes=5000)
     done = threading.Event()
     got: list[bytes] = []
 
@@ -294,7 +294,7 @@ def tidy():
         seal_all(folder)
 threading.Thread(target=tidy, daemon=True).start()
 for epoch in range(1, 10**6):
-    writer = JournalWriter(folder, epoch, 3600, 10**9, segment_bytes=20_000)
+    writer = JournalWriter(folder, epoch, 3600, segment_bytes=20_000)
     for n in range(1, 2_001):
         writer.append(n, b'%d ' % n * (n % 90))
         os.write(1, b'%d %d\\n' % (epoch, n))

@@ -22,8 +22,9 @@ from brokers.upstox.rest import Upstox
 from market.errors import AuthenticationError, BrokerUnavailable
 from market.rules import AlwaysOpen
 from simulator.faults.fault import fault
+from storage.frame_log import FolderLog
 from storage.journal import records
-from streaming.arrivals import Arrival
+from streaming.arrivals import Arrival, Epochs
 from streaming.connection import ConnectionConfig, FeedConnection, backoff, refused_backoff
 from streaming.feed import Event, FeedSession, GapSeen, Patience, State
 from tests.fix_simulator import SimulatedExchange
@@ -53,12 +54,9 @@ class Running:
         return [e for e in self.events if isinstance(e, GapSeen)]
 
 
-def config(folder: Path) -> ConnectionConfig:
+def config() -> ConnectionConfig:
     """Short waits."""
     return ConnectionConfig(
-        folder,
-        0.0,
-        2**30,
         tick_seconds=0.05,
         ping_seconds=0.2,
         token_poll_seconds=0.05,
@@ -73,6 +71,7 @@ async def connected(
     authorize: Callable[[], str],
     tokens: StaticToken,
     settings: ConnectionConfig,
+    folder: Path,
     patience: Patience | None = None,
 ) -> AsyncIterator[Running]:
     """A connection that runs until the block ends."""
@@ -84,6 +83,8 @@ async def connected(
         authorize,
         tokens,
         settings,
+        frames=FolderLog(folder, sync_seconds=0.0),
+        epochs=Epochs(),
         clock=now,
         on_arrival=made.arrivals.append,
         on_event=made.events.append,
@@ -129,7 +130,7 @@ def test_receives_journals_and_hands_on(
     folder = tmp_path / "journal"
 
     async def test() -> None:
-        async with connected(broker.authorize_feed, tokens, config(folder)) as made:
+        async with connected(broker.authorize_feed, tokens, config(), folder) as made:
             await until(lambda: made.session.state is State.LIVE and len(made.arrivals) > 10)
             assert made.session.never_seen == frozenset()
         handed = [(a.epoch, a.sequence, a.received_at_ns) for a in made.arrivals]
@@ -147,7 +148,7 @@ def test_comes_back_with_every_key(
     """After a reset or a close: a new address, a later epoch, all keys again, and a gap."""
 
     async def test() -> None:
-        async with connected(broker.authorize_feed, tokens, config(tmp_path / "j")) as made:
+        async with connected(broker.authorize_feed, tokens, config(), tmp_path / "j") as made:
             await until(lambda: made.session.state is State.LIVE)
             before = made.session.epoch
             getattr(simulator.control, fault)()
@@ -168,8 +169,10 @@ def test_mute_socket_is_replaced(
     patience = Patience(status_seconds=0.3, mute_seconds=0.5)
 
     async def test() -> None:
-        settings = config(tmp_path / "j")
-        async with connected(broker.authorize_feed, tokens, settings, patience) as made:
+        settings = config()
+        async with connected(
+            broker.authorize_feed, tokens, settings, tmp_path / "j", patience
+        ) as made:
             await until(lambda: made.session.state is State.LIVE)
             simulator.control.mute()
             await until(lambda: made.session.state is not State.LIVE)
@@ -187,8 +190,10 @@ def test_half_open_socket_is_replaced(
     patience = Patience(silent_seconds=3.0)
 
     async def test() -> None:
-        settings = config(tmp_path / "j")
-        async with connected(broker.authorize_feed, tokens, settings, patience) as made:
+        settings = config()
+        async with connected(
+            broker.authorize_feed, tokens, settings, tmp_path / "j", patience
+        ) as made:
             await until(lambda: made.session.state is State.LIVE)
             # The first connection only: its successor is good.
             simulator.control.add(fault("half_open", times=1))
@@ -204,7 +209,7 @@ def test_garbage_is_journaled_counted_and_survived(
     """A frame that cannot be decoded ends nothing; its bytes are kept."""
 
     async def test() -> None:
-        async with connected(broker.authorize_feed, tokens, config(tmp_path / "j")) as made:
+        async with connected(broker.authorize_feed, tokens, config(), tmp_path / "j") as made:
             await until(lambda: made.session.state is State.LIVE)
             simulator.control.send_garbage()
             await until(lambda: made.session.unknown_frames == 1)
@@ -234,10 +239,10 @@ def test_refused_token_waits_loudly_and_not_in_a_loop(tmp_path: Path) -> None:
     fail, calls = counted(AuthenticationError("no"))
     secrets = [Secret("old")]
     tokens = StaticToken(secrets[0], now)
-    settings = replace(config(tmp_path / "j"), token_retry_seconds=60.0)
+    settings = replace(config(), token_retry_seconds=60.0)
 
     async def test() -> None:
-        async with connected(fail, tokens, settings) as made:
+        async with connected(fail, tokens, settings, tmp_path / "j") as made:
             await until(lambda: made.connection.waiting_for_token is not None)
             for _ in range(20):
                 await asyncio.sleep(0.01)
@@ -258,7 +263,7 @@ def test_missing_token_is_waited_for(tmp_path: Path) -> None:
         return tokens.token().reveal()
 
     async def test() -> None:
-        async with connected(authorize, tokens, config(tmp_path / "j")) as made:
+        async with connected(authorize, tokens, config(), tmp_path / "j") as made:
             await until(lambda: made.connection.waiting_for_token is not None)
             await asyncio.sleep(0.5)
             assert next(calls) == 1
@@ -277,9 +282,9 @@ def test_used_address_is_a_refusal(broker: Upstox, tokens: StaticToken, tmp_path
             yield 0.01 * n
 
     async def test() -> None:
-        settings = replace(config(tmp_path / "j"), refused_delays=slow)
+        settings = replace(config(), refused_delays=slow)
         authorize = lambda: next(addresses, None) or broker.authorize_feed()  # noqa: E731
-        async with connected(authorize, tokens, settings) as made:
+        async with connected(authorize, tokens, settings, tmp_path / "j") as made:
             await until(lambda: made.session.state is State.LIVE)
             assert next(refusals) == 2
 
@@ -302,7 +307,7 @@ def test_broker_away_is_retried(broker: Upstox, tokens: StaticToken, tmp_path: P
         return fail() if next(calls) < 6 else broker.authorize_feed()
 
     async def test() -> None:
-        async with connected(authorize, tokens, config(tmp_path / "j")) as made:
+        async with connected(authorize, tokens, config(), tmp_path / "j") as made:
             await until(lambda: made.session.state is State.LIVE)
             await until(lambda: made.connection.last_failure is None)
 

@@ -59,7 +59,7 @@ def frame(second: float, *keys: str) -> bytes:
 
 def write(folder: Path, epoch: int, frames: list[tuple[float, bytes]]) -> None:
     """One connection's frames, each with its second after the start."""
-    made = JournalWriter(folder, epoch, 3600.0, 10**9, segment_bytes=400)
+    made = JournalWriter(folder, epoch, 3600.0, segment_bytes=400)
     for second, content in frames:
         made.append(START_NS + int(second * 1e9), content)
     made.close()

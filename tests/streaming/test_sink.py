@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,12 +13,13 @@ import pytest
 
 from brokers.upstox.codec import UpstoxCodec, decode
 from market.errors import DatabaseUnavailable, FrameError, JournalError
+from storage import frame_log
 from storage.embedded import EmbeddedServer
+from storage.frame_log import FolderLog
 from storage.journal import JournalWriter
 from storage.segments import segments
 from storage.ticks import TickBatch, TickStore
 from storage.timescale import ensure_database, migrate
-from streaming import sink as module
 from streaming.arrivals import Arrival
 from streaming.feed import GapSeen
 from streaming.sink import Sink, SinkConfig
@@ -45,7 +45,7 @@ class Recorder:
         """Begin an epoch."""
         self.close()
         self._epoch = epoch
-        self._journal = JournalWriter(self.folder, epoch, 0.0, 2**30)
+        self._journal = JournalWriter(self.folder, epoch, 0.0)
 
     def close(self) -> None:
         """End the epoch."""
@@ -85,17 +85,19 @@ def landed(dsn: str) -> Landed:
     return Counter(rows)
 
 
-def sink(dsn: str, folder: Path, row_limit: int = 100_000) -> Sink:
+def sink(
+    dsn: str, folder: Path, row_limit: int = 100_000, keep_days: float = 0, now: datetime = START
+) -> Sink:
     """A sink with short waits."""
     config = SinkConfig(
-        folder,
-        2**30,
+        clock=lambda: now,
         row_limit=row_limit,
         batch_rows=50,
         batch_seconds=0.02,
         delays=lambda: iter(lambda: 0.05, None),
     )
-    return Sink(lambda: TickStore(dsn), UpstoxCodec(), IDS, lambda _: {}, config)
+    frames = FolderLog(folder, cap_bytes=2**30, keep_days=keep_days)
+    return Sink(lambda: TickStore(dsn), frames, UpstoxCodec(), IDS, lambda _: {}, config=config)
 
 
 async def drain(made: Sink) -> None:
@@ -285,9 +287,7 @@ def test_the_journal_is_compressed_and_expires_once_landed(
             pass
 
     async def drained(now: datetime) -> None:
-        made = sink(database, recorder.folder)
-        made._config = replace(made._config, journal_keep_days=7, clock=lambda: now)
-        await drain(made)
+        await drain(sink(database, recorder.folder, keep_days=7, now=now))
 
     def kept() -> list[tuple[int, bool]]:
         return [(s.epoch, s.path == s.raw_path) for s in segments(recorder.folder)]
@@ -307,7 +307,7 @@ def test_a_journal_that_cannot_be_tidied_does_not_stop_landing(
     def full(_: Path) -> int:
         raise JournalError("no space left")
 
-    monkeypatch.setattr(module, "seal_all", full)
+    monkeypatch.setattr(frame_log, "seal_all", full)
     recorder.connect(10)
     for _ in recorder.receive_many(30):
         pass
