@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from brokers.interface import FEED_COLUMN_INDEX, FEED_COLUMNS, FeedFrame, FrameKind, Mode
 from brokers.upstox.generated import MarketDataFeedV3_pb2 as wire
+from brokers.upstox.quotes import FIRST_BYTE, read_quotes
 from brokers.upstox.walker import EARLIEST_MS, LATEST_MS, walk
 from market.errors import FrameError
 
@@ -68,9 +69,14 @@ def decode(frame: bytes) -> FeedFrame:
     A frame without a type is a snapshot, because that type is 0. A type added later is taken for
     an update as long as it carries feeds. Entries whose content is of no known kind are left out.
 
+    What begins with ``{``, as no ``FeedResponse`` can, is an answer of the quotes call: prices that
+    came over REST lie in the same journal.
+
     Raises:
         FrameError: if the bytes are no ``FeedResponse``, or carry nothing that is known.
     """
+    if frame[:1] == FIRST_BYTE:
+        return read_quotes(frame)
     walked = walk(frame)
     if walked is None:
         return decode_by_library(frame)
