@@ -130,11 +130,16 @@ class Running:
 
 
 @asynccontextmanager
-async def serve(config: SimulatorConfig, clock: Callable[[], datetime]) -> AsyncIterator[Running]:
+async def serve(
+    config: SimulatorConfig,
+    clock: Callable[[], datetime],
+    source_of: Callable[[Market], Source] | None = None,
+) -> AsyncIterator[Running]:
     """Serve while the context is open.
 
     Args:
         clock: the exchange's time, aware; may run fast or stand still.
+        source_of: makes what sockets are told; None for the market or the recording itself.
 
     Raises:
         ConfigurationError: for a symbol that the exchange does not list, or a time before the dated
@@ -149,7 +154,8 @@ async def serve(config: SimulatorConfig, clock: Callable[[], datetime]) -> Async
     injection = Injection(fault_seed, config.faults, clock(), _symbols_of(market, clock))
     control = Control(loop, injection, clock)
     gate = Gate(clock, loop.time, _access_rules(config))
-    app = _application(config, market, clock, gate, control)
+    source = source_of(market) if source_of else _source(config, market)
+    app = _application(config, market, clock, gate, control, source)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
@@ -195,18 +201,22 @@ async def _proxied(config: SimulatorConfig, runner: web.AppRunner) -> AsyncItera
         yield proxy
 
 
-def _application(
+def _source(config: SimulatorConfig, market: Market) -> Source:
+    played = config.recording
+    return MarketSource(market, config.feed) if played is None else RecordedSource(played)
+
+
+def _application(  # noqa: PLR0917 - the parts of one server, each with a type of its own
     config: SimulatorConfig,
     market: Market,
     clock: Callable[[], datetime],
     gate: Gate,
     control: Control,
+    source: Source,
 ) -> web.Application:
     rules = SocketRules(
         config.frame_seconds, config.ping_seconds, config.has_deflate, config.expired_code
     )
-    played = config.recording
-    source: Source = MarketSource(market, config.feed) if played is None else RecordedSource(played)
     sockets = SocketServer(source, clock, gate, control, rules)
     app = web.Application(middlewares=[faulty(control, clock, (DIRECT_PATH, FEED_PATH))])
     app.cleanup_ctx.append(sockets.beating)

@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from tools.chaos.trial import Clocks, Scenario, Skipped
-from tools.chaos.world import World, until
+from tools.chaos.world import World
+from tools.processes import until
 
 # How long a fault that only spoils frames lasts.
 _SPOILED_SECONDS = 3.0

@@ -14,7 +14,8 @@ import psycopg
 
 from tools.chaos import books
 from tools.chaos.books import Account
-from tools.chaos.world import World, now_ms, until
+from tools.chaos.world import World
+from tools.processes import now_ms, until
 
 # Ordinary running before and after, so that both edges of the trouble are in the books.
 _CALM_SECONDS = 1.0

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import psutil
 import psycopg
@@ -30,130 +25,25 @@ from brokers.planner import feed_plan
 from brokers.upstox.auth import StaticToken
 from brokers.upstox.rest import Upstox
 from market.rules import IST
-from optionlake.supervisor import inherited, last_lines
 from simulator.access.tokens import mint
 from storage.embedded import EmbeddedServer
 from storage.timescale import ensure_database, migrate
 from tools.chaos import network, witness
 from tools.chaos.network import Network
 from tools.chaos.witness import Witness
+from tools.processes import (
+    CALL_SECONDS,
+    DEADLINE_SECONDS,
+    Stream,
+    answers,
+    free_port,
+    launch,
+    until,
+)
 
 SYMBOLS = ("NIFTY", "BANKNIFTY", "RELIANCE", "TCS")
-DEADLINE_SECONDS = 90.0
 # Wider than what the streaming process follows, so that the witness has seen all it turns to.
 _WITNESSED_STRIKES = 15
-_POLL_SECONDS = 0.03
-_CALL_SECONDS = 5
-
-
-class NoSuchTime(AssertionError):
-    """A condition was not met by its deadline."""
-
-
-def now_ms() -> int:
-    """The clock that all processes here share, epoch ms."""
-    return time.time_ns() // 1_000_000
-
-
-def until(
-    is_true: Callable[[], bool],
-    what: str,
-    seconds: float = DEADLINE_SECONDS,
-    log: Path | None = None,
-) -> None:
-    """Wait for a condition.
-
-    Raises:
-        NoSuchTime: naming ``what`` was waited for, with the end of ``log``.
-    """
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        if time.monotonic() > deadline:
-            tail = "\n".join(last_lines(log, 15)) if log else ""
-            raise NoSuchTime(f"waited {seconds:g} s in vain until {what}\n{tail}")
-        time.sleep(_POLL_SECONDS)
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-_Process = subprocess.Popen[bytes]
-
-
-def _run(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> _Process:
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            list(arguments),
-            env=inherited(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
-@dataclass(slots=True)
-class Stream:
-    """The streaming process of one home, which may be started more than once.
-
-    Attributes:
-        journal: its frames, as this process sees them.
-        before: what is put before the command, e.g. to enter a namespace.
-    """
-
-    environment: dict[str, str]
-    journal: Path
-    log: Path
-    url: str
-    before: tuple[str, ...] = ()
-    process: _Process | None = None
-
-    def start(self) -> None:
-        """Start it; ready or not."""
-        command = (*self.before, sys.executable, "-m", "optionlake", "stream")
-        self.process = _run(command, self.environment, self.log)
-
-    def kill(self) -> None:
-        """SIGKILL: no handler runs, nothing is flushed."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """SIGTERM: the orderly end."""
-        self._end(signal.SIGTERM)
-
-    def has_ended(self) -> bool:
-        """Whether it ended by itself."""
-        return self.process is not None and self.process.poll() is not None
-
-    def health(self) -> dict[str, Any]:
-        """Its own health answer; empty while it does not answer."""
-        try:
-            found: dict[str, Any] = requests.get(
-                f"{self.url}/api/v1/health", timeout=_CALL_SECONDS
-            ).json()
-        except (requests.RequestException, ValueError):
-            return {}
-        return found
-
-    def is_live(self) -> bool:
-        """Whether data come in."""
-        return self.health().get("state") == "live"
-
-    def is_well(self) -> bool:
-        """Whether data come in and nothing that came waits for the database."""
-        told = self.health()
-        return (
-            told.get("state") == "live" and told["database"] == "up" and not told["is_catching_up"]
-        )
-
-    def _end(self, number: signal.Signals) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(number)
-            self.process.wait(DEADLINE_SECONDS)
 
 
 @dataclass(slots=True)
@@ -174,16 +64,14 @@ class World:
     def fault(self, name: str, *, is_for_all: bool = False, **settings: object) -> int:
         """Let a fault strike, the streaming process alone if the fault can choose; its number."""
         told = {"name": name, **settings} | ({} if is_for_all else {"match": [self.user]})
-        answer = requests.post(
-            f"{self.exchange}/simulator/faults", json=told, timeout=_CALL_SECONDS
-        )
+        answer = requests.post(f"{self.exchange}/simulator/faults", json=told, timeout=CALL_SECONDS)
         answer.raise_for_status()
         return int(answer.json()["id"])
 
     def heal(self) -> None:
         """End every fault."""
         requests.delete(
-            f"{self.exchange}/simulator/faults", timeout=_CALL_SECONDS
+            f"{self.exchange}/simulator/faults", timeout=CALL_SECONDS
         ).raise_for_status()
 
     def connect(self) -> psycopg.Connection:
@@ -259,18 +147,11 @@ def _exchange(home: Path, cleanup: contextlib.ExitStack) -> str:
     url = f"http://127.0.0.1:{port}"
     typed = ("--port", str(port), "--symbols", ",".join(SYMBOLS), "--session", "always")
     command = (sys.executable, "-m", "optionlake", "simulate", *typed, "--no-limits")
-    process = _run(command, {"OPTIONLAKE_HOME": str(home)}, home / "simulate.log")
+    process = launch(command, {"OPTIONLAKE_HOME": str(home)}, home / "simulate.log")
     cleanup.callback(process.wait, DEADLINE_SECONDS)
     cleanup.callback(process.terminate)
-    until(lambda: _answers(f"{url}/simulator/state"), "the exchange answers")
+    until(lambda: answers(f"{url}/simulator/state"), "the exchange answers")
     return url
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=_CALL_SECONDS).ok
-    except requests.RequestException:
-        return False
 
 
 def _keys(exchange: str, token: str, home: Path) -> Sequence[str]:
