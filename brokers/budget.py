@@ -37,6 +37,13 @@ class Usage:
     calls: int
 
 
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """One counted call, so that exactly it can be given back; ``at``: epoch seconds."""
+
+    at: float
+
+
 # The broker's documentation of 2026; the last one binds in steady state (66 calls a minute).
 UPSTOX_LIMITS = (Limit(50, 1), Limit(500, 60), Limit(2000, 1800))
 
@@ -86,21 +93,34 @@ class Budget:
         self._clock = clock
         self._sleep = sleep
 
-    def acquire(self, patience_seconds: float = math.inf) -> None:
+    def acquire(self, patience_seconds: float = math.inf) -> Permit:
         """Wait until one more call is allowed, and count it.
 
         Raises:
             RateLimited: at once, if the wait would be longer than ``patience_seconds``.
             ConfigurationError: if the file cannot be used.
         """
-        while wait := self._try_to_take():
-            if wait > patience_seconds:
+        while not isinstance(taken := self._try_to_take(), Permit):
+            if taken > patience_seconds:
                 raise RateLimited(
                     f"the budget of calls is spent ({self._described()}); the next one is free in "
-                    f"{wait:.0f} s: follow fewer symbols or expiries"
+                    f"{taken:.0f} s: follow fewer symbols or expiries"
                 )
-            self._sleep(wait)
-            patience_seconds -= wait
+            self._sleep(taken)
+            patience_seconds -= taken
+        return taken
+
+    def give_back(self, permit: Permit) -> None:
+        """Take a call off the count that provably never reached the broker; once for each permit.
+
+        Calls of the very same instant are worth the same. A count that was moved, because the clock
+        was set back since, is no longer known to be this call's: it stays, which errs by waiting.
+        """
+        with self._locked() as handle:
+            calls = _read(handle)
+            if permit.at in calls:
+                calls.remove(permit.at)
+                _write(handle, calls)
 
     def usage(self) -> tuple[Usage, ...]:
         """What is spent of each limit now, in the order of the limits."""
@@ -112,7 +132,8 @@ class Budget:
             for x in self._limits
         )
 
-    def _try_to_take(self) -> float:
+    def _try_to_take(self) -> Permit | float:
+        """The permit, or the seconds to wait for one."""
         with self._locked() as handle:
             now = self._clock()
             calls = recent_calls(now, _read(handle), self._limits)
@@ -120,7 +141,7 @@ class Budget:
             if wait == 0:
                 calls.append(now)
             _write(handle, calls)
-        return wait
+        return wait or Permit(now)
 
     def _described(self) -> str:
         return ", ".join(f"{x.used} of {x.calls} in {x.seconds:g} s" for x in self.usage())

@@ -10,6 +10,7 @@ by type and never by text::
     │   ├── RateLimited             HTTP 429; wait and try again
     │   ├── RequestRejected         the request is wrong; trying again is useless
     │   ├── BrokerUnavailable       network, time-out or 5xx; try again
+    │   │   └── BrokerUnreachable   no connection was made: nothing was asked, try again soon
     │   └── MalformedResponse       an answer that breaks the protocol
     ├── FrameError                  a socket frame that cannot be decoded
     ├── StorageError
@@ -70,6 +71,10 @@ class RequestRejected(BrokerError):
 
 class BrokerUnavailable(BrokerError):
     """Network failure, time-out or a 5xx answer: try again."""
+
+
+class BrokerUnreachable(BrokerUnavailable):
+    """No connection could be made, so the broker was asked nothing: try again soon."""
 
 
 class MalformedResponse(BrokerError):

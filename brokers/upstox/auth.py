@@ -30,7 +30,7 @@ _RENEWAL = (
     "UPSTOX_ACCESS_TOKEN to it"
 )
 # What an Authorization header can carry: visible ASCII.
-_TOKEN_TEXT = re.compile(r"[!-~]+")
+TOKEN_TEXT = re.compile(r"[!-~]+")
 # A login token lives less than a day; anything longer is one of the year-long kinds.
 _LONGEST_LOGIN = timedelta(days=2)
 
@@ -96,7 +96,7 @@ class StaticToken:
                 "no access token: run optionlake login, set UPSTOX_ACCESS_TOKEN to the broker's "
                 "access or analytics token, or run the demo, which needs none"
             )
-        if not _TOKEN_TEXT.fullmatch(self._secret.reveal()):
+        if not TOKEN_TEXT.fullmatch(self._secret.reveal()):
             raise AuthenticationError(
                 f"{self._name} holds blanks or signs that no token has: copy it again"
             )
@@ -202,7 +202,8 @@ def read_claims(secret: Secret) -> TokenClaims:
         _kind(claims, issued_at, expires_at),
         expires_at,
         is_plus if isinstance(is_plus, bool) else None,
-        user if isinstance(user, str) else None,
+        # It is shown to people, so it must be a name and no control signs.
+        user if isinstance(user, str) and user.isprintable() else None,
     )
 
 

@@ -15,7 +15,9 @@ from urllib.parse import urlencode
 import requests
 
 from brokers.interface import Secret
-from brokers.upstox.rest import USER_AGENT, error_of, is_loopback
+from brokers.upstox.answers import error_of, plain
+from brokers.upstox.auth import TOKEN_TEXT
+from brokers.upstox.sessions import api_session, failure_of
 from market.errors import (
     AuthenticationError,
     BrokerError,
@@ -26,6 +28,7 @@ from market.errors import (
 _DIALOG = "/v2/login/authorization/dialog"
 _EXCHANGE = "/v2/login/authorization/token"
 _TIMEOUT_SECONDS = (5.0, 20.0)
+_LONGEST_NAME = 100
 _AGAIN = "run optionlake login again"
 _PAIR = "check UPSTOX_CLIENT_ID and UPSTOX_CLIENT_SECRET against the app in the developer console"
 _REDIRECT = "UPSTOX_REDIRECT_URI must be, sign for sign, the redirect URL of the app"
@@ -85,23 +88,17 @@ def exchange(api_url: str, app: App, code: str) -> Grant:
         "redirect_uri": app.redirect_uri,
         "grant_type": "authorization_code",
     }
-    headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
-    with requests.Session() as session:
-        session.trust_env = not is_loopback(api_url)
+    with api_session(api_url) as session:
         try:
             answer = session.post(
                 api_url.rstrip("/") + _EXCHANGE,
                 data=form,
-                headers=headers,
                 timeout=_TIMEOUT_SECONDS,
                 allow_redirects=False,
             )
         except requests.RequestException as error:
             # The cause holds the request and with it the secret: it must not ride along.
-            raise BrokerUnavailable(
-                f"the login's exchange failed: {type(error).__name__}; check network and "
-                f"OPTIONLAKE_API_URL, then {_AGAIN}"
-            ) from None
+            raise failure_of(error, f"the login's exchange ({_AGAIN})") from None
     if answer.status_code != 200:
         raise refusal_of(answer.status_code, _hidden(answer.content, app, code))
     return read_grant(answer.content)
@@ -117,12 +114,14 @@ def read_grant(body: bytes) -> Grant:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         answer = None
-    token = answer.get("access_token") if isinstance(answer, dict) else None
-    if not isinstance(token, str) or not token:
+    told = answer if isinstance(answer, dict) else {}
+    token = told.get("access_token")
+    if not isinstance(token, str) or not TOKEN_TEXT.fullmatch(token):
         raise MalformedResponse(
             f"the login's answer of {len(body)} bytes holds no access_token; {_AGAIN}"
         )
-    return Grant(Secret(token), str(answer.get("user_id", "")), str(answer.get("user_name", "")))
+    user, name = (plain(told.get(key, ""), _LONGEST_NAME) for key in ("user_id", "user_name"))
+    return Grant(Secret(token), user, name)
 
 
 def refusal_of(status: int, body: bytes) -> BrokerError:
@@ -131,12 +130,12 @@ def refusal_of(status: int, body: bytes) -> BrokerError:
     A refusal that the broker explains is about the app or its code, not about a request of ours
     that might be mended: it is an ``AuthenticationError`` with the remedy for its code.
     """
-    plain = error_of(status, body, "the login's exchange")
-    if plain.code is None or isinstance(plain, BrokerUnavailable) or status == 429:
-        return plain
-    remedy = REMEDIES.get(plain.code, _AGAIN)
+    error = error_of(status, body, "the login's exchange")
+    if error.code is None or isinstance(error, BrokerUnavailable) or status == 429:
+        return error
+    remedy = REMEDIES.get(error.code, _AGAIN)
     return AuthenticationError(
-        f"the broker refuses the login ({plain.code}): {remedy}", status=status, code=plain.code
+        f"the broker refuses the login ({error.code}): {remedy}", status=status, code=error.code
     )
 
 

@@ -1,25 +1,19 @@
 """The broker's REST calls: requests, time-outs, retries, and errors turned into our types.
 
-What an answer means is read in ``instruments`` and ``chain``; how often to call is decided by
-``brokers.planner`` and bounded by ``brokers.budget``. The token is put into one header here and
-appears in no error and no log.
+What an answer means is read in ``answers``, ``instruments`` and ``chain``, connections are made in
+``sessions``; how often to call is decided by ``brokers.planner`` and bounded by ``brokers.budget``.
+The token is put into one header here and appears in no error and no log.
 
-Which answer is which error: 401, and a 403 that the API itself explains with a token code, are
-``AuthenticationError``; 429 or ``UDAPI10005`` is ``RateLimited``; any other 4xx with the API's
-envelope is ``RequestRejected``; 5xx and network failures are ``BrokerUnavailable``. So is a 403
-without the envelope: it comes from the edge (Cloudflare 1010, 1015), which judges client and load
-and says nothing about token or request, so waiting is right and a new token is not.
+A call that found no connection is ``BrokerUnreachable``: nobody was asked, so it is tried again
+soon and does not count against the budget.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import polars as pl
@@ -29,26 +23,28 @@ import tenacity
 
 from brokers.budget import Budget
 from brokers.interface import ChainPayload, Instrument, TokenSource
+from brokers.upstox.answers import (
+    error_of,
+    read_feed_address,
+    read_last_prices,
+    read_market_status,
+)
 from brokers.upstox.chain import read_chain
 from brokers.upstox.instruments import exchange_of, read_master
-from brokers.upstox.units import known
+from brokers.upstox.sessions import api_session, failure_of
 from market.errors import (
     AuthenticationError,
     BrokerError,
     BrokerUnavailable,
+    BrokerUnreachable,
     MalformedResponse,
     RateLimited,
-    RequestRejected,
 )
 
 _log = structlog.get_logger(__name__)
 
-# Without a User-Agent of its own kind the edge answers 403.
-USER_AGENT = "optionlake/0.1 (python-requests)"
 # The broker's limit for one call of last prices.
 KEYS_PER_PRICE_CALL = 500
-_TOKEN_CODES = frozenset({"UDAPI100050", "UDAPI100067"})
-_RATE_CODE = "UDAPI10005"
 _RETRIED = (BrokerUnavailable, RateLimited)
 
 _Result = TypeVar("_Result")
@@ -62,6 +58,7 @@ class RetryPolicy:
         attempts: calls in all.
         first_delay_seconds: bound of the first delay.
         longest_delay_seconds: bound of any delay.
+        longest_unreached_seconds: bound of the delay where no connection was made.
         rate_limit_factor: a refusal for rate lasts longer, and refused calls count as calls.
         patience_seconds: longest wait for our own budget before giving up.
     """
@@ -69,6 +66,7 @@ class RetryPolicy:
     attempts: int = 4
     first_delay_seconds: float = 0.5
     longest_delay_seconds: float = 15.0
+    longest_unreached_seconds: float = 1.0
     rate_limit_factor: float = 4.0
     patience_seconds: float = 60.0
 
@@ -97,6 +95,8 @@ class Upstox:
         tokens: where the token comes from; asked for each call.
         budget: taken from before each API call, retries included.
         symbols: the underlyings whose instruments are listed.
+        timeout_seconds: for one attempt to connect, and for each wait for bytes of the answer.
+        feed_timeout_seconds: the same for the feed's authorization, which is tried again anyway.
         clock: our clock (aware UTC), for the two instants of a chain payload.
     """
 
@@ -109,18 +109,21 @@ class Upstox:
         symbols: Sequence[str],
         *,
         retries: RetryPolicy | None = None,
-        timeout_seconds: tuple[float, float] = (5.0, 20.0),
+        timeout_seconds: tuple[float, float] = (1.5, 20.0),
+        feed_timeout_seconds: tuple[float, float] = (1.5, 5.0),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._api_url = api_url.rstrip("/")
         self._assets_url = assets_url.rstrip("/")
         self._bearer = _Bearer(tokens)
+        self._tokens = tokens
         self._budget = budget
         self._symbols = tuple(symbols)
         self._policy = retries or RetryPolicy()
         self._timeout_seconds = timeout_seconds
+        self._feed_timeout_seconds = feed_timeout_seconds
         self._clock = clock
-        self._session = _session(is_direct=is_loopback(api_url))
+        self._session = api_session(api_url)
 
     def instruments(self) -> Sequence[Instrument]:
         """Every instrument of the symbols, from the master files of their exchanges.
@@ -145,12 +148,14 @@ class Upstox:
         return master.instruments
 
     def authorize_feed(self) -> str:
-        """A one-time socket address; each connection needs a new one."""
-        data = self._data(self._api("v3", "feed", "market-data-feed", "authorize"))
-        address = data.get("authorized_redirect_uri") or data.get("authorizedRedirectUri")
-        if not isinstance(address, str) or not address.startswith(("ws://", "wss://")):
-            raise MalformedResponse("feed authorization holds no ws:// or wss:// address")
-        return address
+        """A one-time socket address; each connection needs a new one.
+
+        Asked once, over a new connection: who wants to be live again tries again by itself, and a
+        pooled connection might be one that a cut of the network has left for dead.
+        """
+        url = self._url("v3", "feed", "market-data-feed", "authorize")
+        with api_session(self._api_url) as session:
+            return read_feed_address(self._counted(url, session, self._feed_timeout_seconds))
 
     def chain(self, underlying: Instrument, expiry: date) -> ChainPayload:
         """The option chain as it stands; the body is not looked into."""
@@ -174,15 +179,12 @@ class Upstox:
         for start in range(0, len(keys), KEYS_PER_PRICE_CALL):
             some = keys[start : start + KEYS_PER_PRICE_CALL]
             body = self._api("v3", "market-quote", "ltp", query={"instrument_key": ",".join(some)})
-            prices.update(_last_prices(self._data(body)))
+            prices.update(read_last_prices(body))
         return prices
 
     def market_status(self, exchange: str) -> str:
         """The exchange's own word for its state, e.g. ``NORMAL_OPEN``."""
-        status = self._data(self._api("v2", "market", "status", exchange)).get("status")
-        if not isinstance(status, str):
-            raise MalformedResponse(f"market status of {exchange} is {status!r}, expected a word")
-        return status
+        return read_market_status(self._api("v2", "market", "status", exchange), exchange)
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -191,19 +193,28 @@ class Upstox:
     def _master_file(self, exchange: str) -> bytes:
         # A public file on another host: it needs no token and counts against no limit.
         url = f"{self._assets_url}/market-quote/instruments/exchange/{exchange}.json.gz"
-        return self._retrying(lambda: self._get(url, auth=None))
+        return self._retrying(lambda: self._get(url, None, self._session, self._timeout_seconds))
 
     def _api(self, *path: str, query: Mapping[str, str] | None = None) -> bytes:
+        url = self._url(*path, query=query)
+        return self._retrying(lambda: self._counted(url, self._session, self._timeout_seconds))
+
+    def _url(self, *path: str, query: Mapping[str, str] | None = None) -> str:
         # A key's pipe and blank must arrive percent-encoded, in a path as in a query.
         url = "/".join((self._api_url, *(quote(part, safe="") for part in path)))
-        if query:
-            url += "?" + urlencode(query, quote_via=quote, safe="")
+        return url + "?" + urlencode(query, quote_via=quote, safe="") if query else url
 
-        def call() -> bytes:
-            self._budget.acquire(self._policy.patience_seconds)
-            return self._get(url, auth=self._bearer)
-
-        return self._retrying(call)
+    def _counted(
+        self, url: str, session: requests.Session, timeout_seconds: tuple[float, float]
+    ) -> bytes:
+        """One call with the token and within the budget; uncounted again if nobody was asked."""
+        permit = self._budget.acquire(self._policy.patience_seconds)
+        try:
+            return self._get(url, self._bearer, session, timeout_seconds)
+        except BrokerError as error:
+            if _was_nobody_asked(error):
+                self._budget.give_back(permit)
+            raise
 
     def _retrying(self, call: Callable[[], _Result]) -> _Result:
         retrying = tenacity.Retrying(
@@ -219,98 +230,36 @@ class Upstox:
         policy = self._policy
         error = state.outcome.exception() if state.outcome else None
         factor = policy.rate_limit_factor if isinstance(error, RateLimited) else 1.0
+        longest_seconds = policy.longest_delay_seconds
+        if isinstance(error, BrokerUnreachable):
+            longest_seconds = min(longest_seconds, policy.longest_unreached_seconds)
         backoff = tenacity.wait_random_exponential(
-            multiplier=policy.first_delay_seconds * factor, max=policy.longest_delay_seconds
+            multiplier=policy.first_delay_seconds * factor, max=longest_seconds
         )
         return backoff(state)
 
-    def _get(self, url: str, auth: _Bearer | None) -> bytes:
+    def _get(
+        self,
+        url: str,
+        auth: _Bearer | None,
+        session: requests.Session,
+        timeout_seconds: tuple[float, float],
+    ) -> bytes:
         try:
-            answer = self._session.get(
-                url, auth=auth, timeout=self._timeout_seconds, allow_redirects=False
-            )
+            answer = session.get(url, auth=auth, timeout=timeout_seconds, allow_redirects=False)
         except requests.RequestException as error:
             # The cause holds the request and with it the token: it must not ride along.
-            raise BrokerUnavailable(
-                f"GET {_named(url)} failed: {type(error).__name__}; check network and address"
-            ) from None
+            raise failure_of(error, f"GET {_named(url)}") from None
         if answer.status_code == 200:
             return answer.content
         body = auth.hide(answer.content) if auth else answer.content
         raise error_of(answer.status_code, body, _named(url))
 
-    def _data(self, body: bytes) -> Mapping[str, Any]:
-        try:
-            answer = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise MalformedResponse(f"an answer of {len(body)} bytes is not JSON") from error
-        data = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(data, dict):
-            raise MalformedResponse(
-                f"an answer holds {type(data).__name__} as data, expected an object"
-            )
-        return data
 
-
-def error_of(status: int, body: bytes, asked: str) -> BrokerError:
-    """The error that an answer other than 200 stands for; see the module's docstring."""
-    code, message = _problem(body)
-    told = f"{code} {message}" if code else "no explanation in the broker's format"
-    text = f"GET {asked} was answered {status}: {told}"
-    facts: dict[str, Any] = {"status": status, "code": code}
-    if status == 429 or code == _RATE_CODE:
-        return RateLimited(f"{text}; wait, or lower the number of calls", **facts)
-    if status == 401 or code in _TOKEN_CODES:
-        return AuthenticationError(f"{text}; check UPSTOX_ACCESS_TOKEN", **facts)
-    if status >= 500 or (status == 403 and code is None):
-        return BrokerUnavailable(f"{text}; try again later", **facts)
-    if 400 <= status < 500:
-        return RequestRejected(text, **facts)
-    return MalformedResponse(f"{text}; expected 200", **facts)
-
-
-def _problem(body: bytes) -> tuple[str | None, str]:
-    """Code and message of the error envelope, whose fields come in either casing."""
-    try:
-        first = json.loads(body)["errors"][0]
-        code = first.get("errorCode") or first.get("error_code")
-        return (str(code) if code else None), str(first.get("message", ""))[:300]
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        return None, ""
-
-
-def _last_prices(data: Mapping[str, Any]) -> dict[str, float]:
-    # The map's own keys are trading symbols; the instrument key stands inside each entry.
-    prices: dict[str, float] = {}
-    for entry in data.values():
-        try:
-            key, price = str(entry["instrument_token"]), known(float(entry["last_price"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise MalformedResponse(
-                "a last price lacks instrument_token or a numeric last_price"
-            ) from error
-        if price is not None:
-            prices[key] = price
-    return prices
-
-
-def _session(is_direct: bool) -> requests.Session:
-    session = requests.Session()
-    session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
-    # Cookies are the one thing a session changes by itself; without them threads can share it.
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # A proxy of the environment is for the internet, never for an exchange on this machine.
-    session.trust_env = not is_direct
-    return session
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is on this machine, where no proxy has a say."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _was_nobody_asked(error: BrokerError) -> bool:
+    # Without a status it is our own word about the token, said before anything was sent.
+    is_ours = isinstance(error, AuthenticationError) and error.status is None
+    return is_ours or isinstance(error, BrokerUnreachable)
 
 
 def _named(url: str) -> str:

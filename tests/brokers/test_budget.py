@@ -65,7 +65,8 @@ def test_rule_never_allows_more_than_n_in_any_window(
     for pause in pauses:
         now += pause
         wait = seconds_to_wait(now, calls, limits)
-        if wait > 0:
+        # A thousandth of a shorter wait lies within the tolerance.
+        if wait > 0.01:
             early = now + wait * 0.999
             assert not all(_holds([*calls, early], limit) for limit in limits)
         now += wait
@@ -131,6 +132,50 @@ def test_impatience_is_an_error_at_once(tmp_path: Path) -> None:
         budget.acquire(patience_seconds=99)
     assert time.slept == []
     budget.acquire(patience_seconds=100)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 3) | st.just(0.0), st.booleans()), max_size=30),
+    limits,
+)
+def test_giving_back_uncounts_exactly_that_call(
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: list[tuple[float, bool]],
+    limits: list[Limit],
+) -> None:
+    """What is left is what was really made, and it keeps every window."""
+    time = FakeTime()
+    budget = Budget(
+        tmp_path_factory.mktemp("budget") / "calls", limits, clock=time.clock, sleep=time.sleep
+    )
+    made: list[float] = []
+    for pause, is_made in steps:
+        time.now += pause
+        permit = budget.acquire()
+        if is_made:
+            made.append(permit.at)
+        else:
+            budget.give_back(permit)
+    assert all(_holds(made, limit) for limit in limits)
+    for usage in budget.usage():
+        assert usage.used == sum(at > time.now - usage.seconds for at in made)
+
+
+def test_a_moved_or_forgotten_call_is_not_given_back(tmp_path: Path) -> None:
+    """After the clock was set back nobody knows whose a count is, so all of them stay."""
+    time = FakeTime()
+    budget = Budget(tmp_path / "calls", [Limit(5, 100)], clock=time.clock, sleep=time.sleep)
+    permit = budget.acquire()
+    time.now -= 3600
+    budget.acquire()
+    budget.give_back(permit)
+    assert budget.usage()[0].used == 2
+    time.now += 200
+    old = budget.acquire()
+    time.now += 200
+    budget.acquire()
+    budget.give_back(old)
+    assert budget.usage()[0].used == 1
 
 
 def test_torn_file_is_read_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -14,19 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from brokers.budget import Budget, Limit
 from brokers.interface import Instrument, Secret
 from brokers.upstox.auth import StaticToken
-from brokers.upstox.rest import RetryPolicy, Upstox, error_of
+from brokers.upstox.rest import RetryPolicy, Upstox
 from market.contract import Contract, Kind, Underlying
 from market.errors import (
     AuthenticationError,
     BrokerError,
     BrokerUnavailable,
+    BrokerUnreachable,
     MalformedResponse,
     RateLimited,
     RequestRejected,
@@ -243,7 +242,7 @@ def test_no_connection_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(BrokerUnavailable, match=r"127\.0\.0\.1:9/v2/market/status") as caught:
         broker.market_status("NSE")
     assert caught.value.__suppress_context__
-    assert _used(tmp_path) == QUICK.attempts
+    assert _used(tmp_path) == 0
 
 
 def test_missing_token_is_told_before_any_request(exchange: Exchange, tmp_path: Path) -> None:
@@ -285,8 +284,35 @@ def test_threads_share_one_broker(exchange: Exchange, tmp_path: Path) -> None:
     broker.close()
 
 
-@given(st.integers(100, 599), st.binary(max_size=50) | st.text(max_size=50).map(str.encode))
-def test_any_answer_is_one_of_our_errors(status: int, body: bytes) -> None:
-    """Whatever stands in the body, the status decides and nothing else is raised."""
-    error = error_of(status, body, "GET somewhere")
-    assert isinstance(error, BrokerError) and error.status == status
+def test_feed_authorization_is_asked_once_over_a_new_connection(
+    exchange: Exchange, tmp_path: Path
+) -> None:
+    """Who connects the feed tries again by itself, with its own delays."""
+    exchange.answers = [(502, b"<html>")]
+    with pytest.raises(BrokerUnavailable):
+        _broker(exchange, tmp_path).authorize_feed()
+    assert len(exchange.asked) == _used(tmp_path) == 1
+
+
+def test_calls_that_reached_nobody_are_not_counted(exchange: Exchange, tmp_path: Path) -> None:
+    """Neither without a connection nor without a token; calls that were made stay counted."""
+    exchange.answers = [_success({"status": "NORMAL_OPEN"})]
+    _broker(exchange, tmp_path).market_status("NSE")
+    with pytest.raises(BrokerUnreachable):
+        _broker(Exchange("http://127.0.0.1:9"), tmp_path).authorize_feed()
+    with pytest.raises(AuthenticationError):
+        _broker(exchange, tmp_path, None).authorize_feed()
+    assert _used(tmp_path) == 1
+
+
+def test_what_reached_nobody_is_tried_again_soon(tmp_path: Path) -> None:
+    """However often it failed, the delay is bounded by a second, not by the doubling."""
+    policy = RetryPolicy(attempts=9, first_delay_seconds=0.01, longest_unreached_seconds=0.02)
+    tokens = StaticToken(Secret(TOKEN), lambda: NOW)
+    budget = Budget(tmp_path / "calls", [Limit(1000, 60)])
+    url = "http://127.0.0.1:9"
+    with capture_logs() as logs, pytest.raises(BrokerUnreachable):
+        Upstox(url, url, tokens, budget, ("NIFTY",), retries=policy).market_status("NSE")
+    assert len(logs) == 8
+    assert all(log["delay_seconds"] <= 0.02 for log in logs)
+    assert RetryPolicy().longest_unreached_seconds <= 1
