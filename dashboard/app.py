@@ -93,7 +93,7 @@ class _Server:
         return _json(payloads.health(self.hub, self.upstream.status, self.now_ms()))
 
     async def alerts(self, _request: Request) -> Response:
-        return _json(payloads.alerts(self.upstream.status, self.now_ms()))
+        return _json(payloads.alerts(self.hub, self.now_ms()))
 
     async def underlyings(self, _request: Request) -> Response:
         return _json(payloads.underlyings(self.hub, self.now_ms()))

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dashboard.alerts import AlertLog
 from dashboard.catalogue import TABLES, Catalogue, Watch
 from dashboard.rows import Rows
 from market import live_frame
@@ -57,6 +58,7 @@ class Sent:
 class _Client:
     watch: Watch = field(default_factory=Watch)
     seen: int = 0
+    alerts_after: int | None = None
     told: tuple[int, Watch] | None = None
     health_seen: int = 0
     due_at: float = 0.0
@@ -80,6 +82,7 @@ class Hub:
         self._clients: dict[int, _Client] = {}
         self._joined = 0
         self._encoded: dict[tuple[int, int, Watch], bytes | None] = {}
+        self.alerts = AlertLog()
 
     @property
     def has_catalogue(self) -> bool:
@@ -132,10 +135,10 @@ class Hub:
         self._clients.pop(client, None)
 
     def receive(self, client: int, text: str) -> None:
-        """Take a client's message: ``watch`` or ``ack``.
+        """Take a client's message: ``watch``, ``ack`` or ``alerts``.
 
         Raises:
-            FrameError: if it is neither; the connection is then to be closed.
+            FrameError: if it is none of them; the connection is then to be closed.
         """
         message = _message(text)
         match message.get("type"):
@@ -143,8 +146,11 @@ class Hub:
                 self._acknowledge(self._clients[client], _sequence(message))
             case "watch":
                 self._watch(self._clients[client], _watch(message))
+            case "alerts":
+                after = self.alerts.place(message.get("run"), message.get("after"))
+                self._clients[client].alerts_after = after
             case other:
-                raise FrameError(f"message type {other!r}, expected 'watch' or 'ack'")
+                raise FrameError(f"message type {other!r}, expected 'watch', 'ack' or 'alerts'")
 
     def poll(self, client: int, now: float, now_ms: float) -> tuple[str | bytes | Close, ...]:
         """What to send to a client now, in order.
@@ -156,7 +162,7 @@ class Hub:
         state = self._clients[client]
         if state.in_flight and now - state.in_flight[0].at_seconds > self._patience:
             return (Close(TRY_LATER, "no acknowledgement; connect again"),)
-        texts = (self._hello(state), self._news(state))
+        texts = (self._hello(state), self._news(state), self._new_alerts(state))
         frame = self._frame(state, now, now_ms)
         return tuple(m for m in (*texts, frame) if m is not None)
 
@@ -203,6 +209,14 @@ class Hub:
         state.health_seen = number
         return text
 
+    def _new_alerts(self, state: _Client) -> str | None:
+        """What a client that asked for alerts has not been told; the first answer may be empty."""
+        after = state.alerts_after
+        if after is None or after == self.alerts.newest:
+            return None
+        state.alerts_after = self.alerts.newest
+        return _json({"type": "alerts", "v": live_frame.VERSION, **self.alerts.since(after)})
+
     def _may_send(self, state: _Client) -> bool:
         return self.has_catalogue and len(state.in_flight) < self.limits.window
 
@@ -224,7 +238,7 @@ class Hub:
             groups = state.watch.groups()
             changed = (rows.changed(state.seen, groups) for rows in self._tables.values())
             tables = [table for table in changed if table is not None]
-            frame = LiveFrame(self._version, now_ms, tables)
+            frame = LiveFrame(self._version, now_ms, tables, state.seen, self._version)
             self._encoded[key] = live_frame.encode(frame) if tables else None
         return self._encoded[key]
 

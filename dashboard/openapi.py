@@ -117,6 +117,7 @@ def _health() -> dict[str, Any]:
         since_ms=_NUMBER,
         last_message_at_ms=_NUMBER,
         reconnects={"type": "integer"},
+        resumes={"type": "integer"},
         frames={"type": "integer"},
         last_error=_MAYBE_TEXT,
     )

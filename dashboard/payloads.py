@@ -88,9 +88,9 @@ def live_health(hub: Hub, status: Status, now_ms: float) -> dict[str, Any]:
     return {**status.feed, **ours}
 
 
-def alerts(status: Status, now_ms: float) -> dict[str, Any]:
+def alerts(hub: Hub, now_ms: float) -> dict[str, Any]:
     """The newest alerts, newest first; none if the feed has told none."""
-    return {"v": VERSION, "now_ms": now_ms, "alerts": status.alerts}
+    return {"v": VERSION, "now_ms": now_ms, "alerts": hub.alerts.newest_first()}
 
 
 def underlyings(hub: Hub, now_ms: float) -> dict[str, Any] | Problem:

@@ -1,6 +1,7 @@
 """Following the live feed of the streaming process and handing it to the hub.
 
-Connecting again, and saying so, belongs here; what a message means to browsers is the hub's.
+Connecting again, asking only for what was missed, and saying so, belongs here; what a message means
+to browsers is the hub's.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
@@ -20,6 +22,7 @@ from dashboard import catalogue
 from dashboard.hub import Hub
 from market import live_frame
 from market.errors import FrameError
+from market.live_frame import LiveFrame
 
 log = structlog.get_logger(__name__)
 
@@ -47,23 +50,36 @@ class Status:
 
     Attributes:
         state: ``connecting``, ``connected`` or ``lost``.
+        resumes: reconnects after which the feed went on where it had been.
         feed: the feed's own health message, as it came last.
-        alerts: the newest alerts, newest first, as the feed told them last.
     """
 
     state: str = "connecting"
     since_ms: float | None = None
     last_message_at_ms: float | None = None
     reconnects: int = 0
+    resumes: int = 0
     frames: int = 0
     last_error: str | None = None
     feed: dict[str, Any] = field(default_factory=dict)
-    alerts: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:
         """The ``upstream`` member of a health message."""
-        names = ("state", "since_ms", "last_message_at_ms", "reconnects", "frames", "last_error")
-        return {name: getattr(self, name) for name in names}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "feed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far the feed was followed: its run, and the versions of rows and catalogue held."""
+
+    run: str
+    version: int
+    catalogue: int
+
+    @property
+    def query(self) -> str:
+        """The query of the feed's address that asks for what came after."""
+        return urlencode({"run": self.run, "version": self.version, "catalogue": self.catalogue})
 
 
 class Upstream:
@@ -90,6 +106,7 @@ class Upstream:
         self._announce = announce
         self._now_ms = now_ms
         self._waits = waits
+        self._place = Place("", 0, -1)
 
     async def follow(self) -> None:
         """Follow the feed until cancelled."""
@@ -105,8 +122,10 @@ class Upstream:
             await asyncio.sleep(next(waits))
 
     async def _session(self) -> None:
+        # Only a version that was reached can be gone on from.
+        query = f"?{self._place.query}" if self._place.version else ""
         async with connect(
-            self._url,
+            self._url + query,
             max_size=MAX_MESSAGE_BYTES,
             compression=None,
             proxy=None,
@@ -125,25 +144,47 @@ class Upstream:
         self.status.last_message_at_ms = self._now_ms()
         if isinstance(message, bytes):
             frame = live_frame.decode(message)
-            self._hub.apply(frame)
-            self.status.frames += 1
+            self._apply(frame)
             await socket.send(json.dumps({"type": "ack", "sequence": frame.sequence}))
         else:
             self._text(message)
         self._announce()
 
+    def _apply(self, frame: LiveFrame) -> None:
+        if frame.since > self._place.version:
+            # What was held is whole: the next connection goes on from it.
+            raise FrameError(
+                f"frame from version {frame.since} on, expected from {self._place.version} "
+                "or before: some are missing"
+            )
+        self._hub.apply(frame)
+        self._place = replace(self._place, version=frame.version)
+        self.status.frames += 1
+
     def _text(self, text: str) -> None:
         try:
-            message = json.loads(text)
+            # Not-a-number is no JSON, and browsers could not read it.
+            message = json.loads(text, parse_constant=lambda _: None)
             kind = message["type"]
             if kind == "alerts":
-                self.status.alerts = list(message["alerts"])
+                self._hub.alerts.take(list(message["alerts"]))
+            elif kind == "hello":
+                self._greeted(message)
         except (ValueError, KeyError, TypeError) as error:
             raise FrameError(f"the live feed sent a text that is no message: {error!r}") from error
-        if kind == "hello":
-            self._hub.learn(catalogue.read(message))
-        elif kind == "health":
+        if kind == "health":
             self.status.feed = message
+
+    def _greeted(self, hello: dict[str, Any]) -> None:
+        start, place = hello.get("start"), self._place
+        self.status.resumes += start == "resumed"
+        if start not in {None, "resumed"}:
+            place = Place("", 0, -1)
+        if "catalogue" in hello:
+            known = catalogue.read(hello)
+            self._hub.learn(known)
+            place = replace(place, catalogue=known.version)
+        self._place = replace(place, run=str(hello["run"]))
 
     def _lost(self, error: Exception) -> None:
         was_connected = self.status.state == "connected"

@@ -3,7 +3,8 @@
 Layout, little-endian: ``u32`` header length, UTF-8 JSON header padded with spaces so that what
 follows starts on an 8-byte border, then for each table its ids and its columns, all float64::
 
-    {"v": 1, "sequence": 7, "sent_at_ms": …, "tables": [{"name": …, "rows": n, "columns": […]}]}
+    {"v": 1, "sequence": 7, "since": 40, "version": 43, "sent_at_ms": …,
+     "tables": [{"name": …, "rows": n, "columns": […]}]}
 
 NaN stands for null, instants are epoch milliseconds. What the columns mean is told in
 ``docs/live-feed.md``; who sends what when does not belong here.
@@ -92,11 +93,18 @@ class LiveTable:
 
 @dataclass(frozen=True, slots=True)
 class LiveFrame:
-    """Rows that changed since the frame before, of every table that changed."""
+    """Rows that changed since the frame before, of every table that changed.
+
+    Attributes:
+        since, version: the rows are those above ``since``, and bring a reader that has these to
+            ``version``; a reader that is below ``since`` has missed something.
+    """
 
     sequence: int
     sent_at_ms: float
     tables: Sequence[LiveTable]
+    since: int = 0
+    version: int = 0
 
 
 def encode(frame: LiveFrame) -> bytes:
@@ -108,6 +116,8 @@ def encode(frame: LiveFrame) -> bytes:
         {
             "v": VERSION,
             "sequence": frame.sequence,
+            "since": frame.since,
+            "version": frame.version,
             "sent_at_ms": frame.sent_at_ms,
             "tables": tables,
         },
@@ -133,7 +143,10 @@ def decode(message: bytes) -> LiveFrame:
         for described in header["tables"]:
             table, offset = _read_table(message, offset, described)
             tables.append(table)
-        return LiveFrame(header["sequence"], header["sent_at_ms"], tables)
+        since, version = header["since"], header["version"]
+        if not isinstance(since, int) or not isinstance(version, int):
+            raise FrameError(f"frame from {since!r} to {version!r}, expected integers")
+        return LiveFrame(header["sequence"], header["sent_at_ms"], tables, since, version)
     except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FrameError(f"not a live frame: {error}") from error
 

@@ -63,6 +63,8 @@ class FakeUpstream:
         self.is_told = True
         self.last_frame_at_ms: float | None = None
         self.acks: list[int] = []
+        self.alerts: list[dict[str, object]] = []
+        self.more_health: dict[str, object] = {}
         self._is_moving = is_moving
         self._dirty: dict[ServerConnection, Changed] = {}
         self._server: Server | None = None
@@ -145,13 +147,17 @@ class FakeUpstream:
                 self.acks.append(told["sequence"])
 
     async def _write(self, connection: ServerConnection) -> None:
-        hello = {"type": "hello", "v": 1, "catalogue": self.market.catalogue}
+        hello = {"type": "hello", "v": 1, "run": "fake", "start": "first"}
+        hello["catalogue"] = self.market.catalogue
         await connection.send(json.dumps(hello))
-        sequence, health_due = 0, 0.0
+        sequence, health_due, told = 0, 0.0, 0
         while True:
             if self.is_told and time.monotonic() >= health_due:
-                await connection.send(json.dumps(self.health()))
+                await connection.send(json.dumps({**self.health(), **self.more_health}))
                 health_due = time.monotonic() + 1
+            if len(self.alerts) > told:
+                told = len(self.alerts)
+                await connection.send(json.dumps(self._alerts_message()))
             changed, self._dirty[connection] = self._dirty[connection], {}
             if any(changed.values()):
                 sequence += 1
@@ -160,12 +166,16 @@ class FakeUpstream:
 
     def _frame(self, sequence: int, changed: Changed) -> bytes:
         tables = [self._table(name, sorted(ids)) for name, ids in changed.items() if ids]
-        return live_frame.encode(LiveFrame(sequence, now_ms(), tables))
+        return live_frame.encode(LiveFrame(sequence, now_ms(), tables, sequence - 1, sequence))
 
     def _table(self, name: str, ids: list[int]) -> LiveTable:
         rows = [self.market.rows[name][i] for i in ids]
         columns = {c: array("d", [row[c] for row in rows]) for c in rows[0] if c != "noise"}
         return LiveTable(name, array("d", map(float, ids)), columns)
+
+    def _alerts_message(self) -> dict[str, object]:
+        newest = [dict(alert) for alert in reversed(self.alerts[-500:])]
+        return {"type": "alerts", "v": 1, "version": len(self.alerts), "alerts": newest}
 
     def health(self) -> dict[str, object]:
         """The health message."""

@@ -287,6 +287,40 @@ def test_health_is_told_once() -> None:
     assert hub.poll(reader.id, 2.0, 0) == ()
 
 
+def told_alerts(hub: Hub, reader: Reader) -> list[dict[str, Any]]:
+    """Messages about alerts that a client is sent now."""
+    texts = (m for m in hub.poll(reader.id, 1.0, 0) if isinstance(m, str))
+    return [told for m in texts if (told := json.loads(m))["type"] == "alerts"]
+
+
+def test_alerts_are_told_to_who_asked_and_go_on_where_they_were() -> None:
+    """Each once, also over a reconnect; the first answer tells the run even if there are none."""
+    hub, reader = ready()
+    hub.alerts.take([{"key": "a", "at_ms": 1}])
+    assert told_alerts(hub, reader) == []
+    hub.receive(reader.id, '{"type":"alerts"}')
+    (first,) = told_alerts(hub, reader)
+    assert [a["key"] for a in first["alerts"]] == ["a"]
+    assert told_alerts(hub, reader) == []
+    hub.leave(reader.id)
+    hub.alerts.take([{"key": "b", "at_ms": 2}, {"key": "a", "at_ms": 1}])
+    back = Reader(hub)
+    claim = {"type": "alerts", "run": first["run"], "after": first["newest"]}
+    hub.receive(back.id, json.dumps(claim))
+    (second,) = told_alerts(hub, back)
+    assert [a["key"] for a in second["alerts"]] == ["b"]
+    assert (second["is_resumed"], second["missed"]) == (True, 0)
+
+
+def test_who_asks_for_alerts_is_answered_even_if_there_are_none() -> None:
+    """So that it knows where it stands."""
+    hub, reader = ready()
+    hub.receive(reader.id, '{"type":"alerts"}')
+    (answer,) = told_alerts(hub, reader)
+    assert (answer["newest"], answer["alerts"]) == (0, [])
+    assert told_alerts(hub, reader) == []
+
+
 def test_nothing_is_sent_before_the_catalogue_is_known() -> None:
     """Without a hello a frame could not be read; health can."""
     hub = Hub()

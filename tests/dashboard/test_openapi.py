@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from dashboard import payloads
+from dashboard.hub import Hub
 from dashboard.openapi import document
-from dashboard.upstream import Status
 from streaming.alerts import as_json
 from tests.dashboard.conftest import Dashboard
 from transforms.signals.record import Direction, Kind, Signal
@@ -53,7 +53,9 @@ def test_alerts_are_as_documented() -> None:
     )
     volume = replace(crossed, kind=Kind.VOLUME_SPIKE, level=None, score=None)
     told = [dict(as_json(signal)) for signal in (crossed, volume)]
-    check("Alerts", payloads.alerts(Status(alerts=told), 5.0))
+    hub = Hub()
+    hub.alerts.take(told)
+    check("Alerts", payloads.alerts(hub, 5.0))
 
 
 def test_the_document_is_served_and_its_addresses_answer(dashboard: Dashboard) -> None:

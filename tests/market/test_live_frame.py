@@ -30,7 +30,12 @@ def tables(draw: st.DrawFn) -> LiveTable:
 
 
 FRAMES = st.builds(
-    LiveFrame, st.integers(0, 2**50), st.floats(0, 1e14), st.lists(tables(), max_size=3)
+    LiveFrame,
+    st.integers(0, 2**50),
+    st.floats(0, 1e14),
+    st.lists(tables(), max_size=3),
+    st.integers(0, 2**50),
+    st.integers(0, 2**50),
 )
 
 
@@ -39,6 +44,7 @@ def test_round_trip(frame: LiveFrame) -> None:
     """What is sent arrives, bit for bit."""
     back = decode(encode(frame))
     assert (back.sequence, back.sent_at_ms) == (frame.sequence, frame.sent_at_ms)
+    assert (back.since, back.version) == (frame.since, frame.version)
     assert [t.name for t in back.tables] == [t.name for t in frame.tables]
     for sent, got in zip(frame.tables, back.tables, strict=True):
         assert got.ids.tobytes() == sent.ids.tobytes()

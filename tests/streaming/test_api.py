@@ -17,7 +17,7 @@ from brokers.upstox.codec import decode as decode_feed
 from market.errors import ConfigurationError
 from market.live_frame import LiveFrame, decode
 from streaming import api
-from streaming.api import ALERTS_PATH, HEALTH_PATH, LIVE_PATH, LiveFeed
+from streaming.api import ALERTS_PATH, HEALTH_PATH, LIVE_PATH, PLAN_PATH, LiveFeed
 from streaming.live import LiveState
 from tests.streaming import feed_frames
 from tests.streaming.feed_frames import Told
@@ -58,9 +58,9 @@ async def feed(alerts: Alerts | None = None) -> AsyncIterator[tuple[LiveState, L
 
 
 @asynccontextmanager
-async def viewing(port: int, **options_: Any) -> AsyncIterator[ClientConnection]:
+async def viewing(port: int, query: str = "", **options_: Any) -> AsyncIterator[ClientConnection]:
     """A viewer."""
-    url = f"ws://127.0.0.1:{port}{LIVE_PATH}"
+    url = f"ws://127.0.0.1:{port}{LIVE_PATH}{query}"
     async with connect(url, proxy=None, **options_) as socket:
         yield socket
 
@@ -208,21 +208,198 @@ def test_health_and_nothing_else_over_http() -> None:
 
 
 def test_alerts_are_pushed_when_there_are_new_ones() -> None:
-    """A viewer is told the newest ones once, at whatever time it came; anyone may ask for more."""
+    """All there are when it comes, then the new ones and some before; anyone may ask as well."""
 
     async def test() -> None:
         alerts = Alerts()
         async with feed(alerts) as (_, _, port), viewing(port) as socket:
             await next_text(socket, "health")
             alerts.version = 60
-            assert (await next_text(socket, "alerts"))["alerts"] == list(range(60, 10, -1))
+            assert (await next_text(socket, "alerts"))["alerts"] == list(range(60, 0, -1))
             alerts.version = 61
-            assert (await next_text(socket, "alerts"))["version"] == 61
+            assert (await next_text(socket, "alerts"))["alerts"] == list(range(61, 11, -1))
             async with viewing(port) as late:
-                assert (await next_text(late, "alerts"))["version"] == 61
+                assert len((await next_text(late, "alerts"))["alerts"]) == 61
             url = f"http://127.0.0.1:{port}{ALERTS_PATH}"
             async with aiohttp.ClientSession() as http, http.get(url) as answer:
                 assert len((await answer.json())["alerts"]) == 61
+
+    run(test())
+
+
+def test_a_burst_of_alerts_is_pushed_whole() -> None:
+    """However many came since the last push, as far as they are kept."""
+
+    async def test() -> None:
+        alerts = Alerts()
+        alerts.version = 1
+        async with feed(alerts) as (_, _, port), viewing(port) as socket:
+            await next_text(socket, "alerts")
+            alerts.version = 201
+            assert (await next_text(socket, "alerts"))["alerts"][-1] == 2
+            alerts.version = 1201
+            assert len((await next_text(socket, "alerts"))["alerts"]) == api.ALERTS_ANSWERED
+
+    run(test())
+
+
+Rows = dict[tuple[str, float], tuple[float, ...]]
+
+
+class Copy:
+    """What a client that does what the document says holds."""
+
+    def __init__(self) -> None:
+        self.rows: Rows = {}
+        self.told: list[LiveFrame] = []
+        self.run, self.version, self.catalogue = "", 0, -1
+        self.start = ""
+
+    @property
+    def claim(self) -> str:
+        """The address's query that brings back what was missed."""
+        return f"?run={self.run}&version={self.version}&catalogue={self.catalogue}"
+
+    def take(self, message: str | bytes) -> None:
+        """One message."""
+        if isinstance(message, bytes):
+            self._apply(decode(message))
+            return
+        told = json.loads(message)
+        if told["type"] == "hello":
+            self.run, self.start = told["run"], told.get("start", self.start)
+            if told.get("start", "resumed") != "resumed":
+                self.rows, self.version = {}, 0
+            self.catalogue = told.get("catalogue", {"version": self.catalogue})["version"]
+
+    def _apply(self, frame: LiveFrame) -> None:
+        assert frame.since <= self.version < frame.version
+        self.version = frame.version
+        self.told.append(frame)
+        for table in frame.tables:
+            for at, number in enumerate(table.ids):
+                row = tuple(column[at] for column in table.columns.values())
+                self.rows[table.name, number] = row
+
+
+async def follow(copy: Copy, socket: ClientConnection, version: int) -> None:
+    """Take what comes until the copy is as new as that."""
+    async with asyncio.timeout(DEADLINE):
+        while copy.version < version or not copy.run:
+            message = await socket.recv()
+            copy.take(message)
+            if isinstance(message, bytes):
+                sequence = decode(message).sequence
+                await socket.send(json.dumps({"type": "ack", "sequence": sequence}))
+
+
+def same(one: Rows, other: Rows) -> bool:
+    """Whether both hold the same, NaN being equal to itself."""
+    return repr(sorted(one.items())) == repr(sorted(other.items()))
+
+
+def option_tick(state: LiveState, number: int, price: float) -> None:
+    """One tick of an option."""
+    key = options()[number].broker_key
+    told = {key: Told(last_price=price)}
+    state.take_frame(decode_feed(feed_frames.data(told, 1_790_000_001_000)), 1_790_000_001_000)
+
+
+def test_who_was_cut_off_gets_what_it_missed_and_no_more() -> None:
+    """Afterwards it holds the very rows of one that was never cut off."""
+
+    async def test() -> None:
+        async with feed() as (state, _, port), viewing(port) as steady_socket:
+            steady, cut = Copy(), Copy()
+            for number in range(4):
+                option_tick(state, number, 100.0 + number)
+            async with viewing(port) as socket:
+                await follow(cut, socket, state.version)
+                socket.transport.abort()
+            before = len(cut.told)
+            tick(state, 24_050.0)
+            option_tick(state, 2, 222.0)
+            late = options()[5]
+            state.follow([late], {str(late.contract): 9_999})
+            option_tick(state, 5, 99.0)
+            async with viewing(port, cut.claim) as socket:
+                await follow(cut, socket, state.version)
+                await follow(steady, steady_socket, state.version)
+                assert cut.start == "resumed"
+                first = cut.told[before]
+                resent = sum(len(table.ids) for table in first.tables)
+                assert (first.sequence, resent) == (1, 3)
+                assert same(cut.rows, steady.rows)
+                assert cut.catalogue == steady.catalogue == state.catalogue_version
+                option_tick(state, 1, 111.0)
+                await follow(cut, socket, state.version)
+                await follow(steady, steady_socket, state.version)
+                assert same(cut.rows, steady.rows)
+
+    run(test())
+
+
+def test_a_catalogue_that_is_known_is_not_sent_again() -> None:
+    """It is the larger part of a greeting."""
+
+    async def test() -> None:
+        async with feed() as (state, _, port):
+            copy = Copy()
+            async with viewing(port) as socket:
+                await follow(copy, socket, state.version)
+            async with viewing(port, copy.claim) as socket:
+                hello = json.loads(await socket.recv())
+                assert (hello["start"], "catalogue" in hello) == ("resumed", False)
+
+    run(test())
+
+
+def test_a_restarted_feed_starts_afresh_and_says_so() -> None:
+    """Versions and ids of another process mean nothing in this one."""
+
+    async def test() -> None:
+        copy = Copy()
+        async with feed() as (state, _, port), viewing(port) as socket:
+            await follow(copy, socket, state.version)
+        async with feed() as (state, served, port), viewing(port, copy.claim) as socket:
+            for price in range(23_000, 23_005):
+                tick(state, float(price))
+            await follow(copy, socket, state.version)
+            assert (copy.start, copy.run) == ("other_run", served.run)
+            whole = Copy()
+            async with viewing(port) as second:
+                await follow(whole, second, state.version)
+            assert same(copy.rows, whole.rows)
+
+    run(test())
+
+
+def test_half_a_claim_is_answered_with_what_was_expected() -> None:
+    """Over HTTP, before there is a connection."""
+
+    async def test() -> None:
+        async with feed() as (_, _, port):
+            with pytest.raises(InvalidStatus) as caught:
+                async with viewing(port, "?run=a&version=x&catalogue=1"):
+                    pass
+            assert caught.value.response.status_code == 400
+            assert b"integers" in caught.value.response.body
+
+    run(test())
+
+
+def test_the_plan_is_told() -> None:
+    """An empty record where there is none."""
+
+    async def test() -> None:
+        state = LiveState()
+        without = LiveFeed(state, dict, lambda: 0.0)
+        planned = LiveFeed(state, dict, lambda: 0.0, plan=lambda: {"sockets": 2})
+        for served, expected in ((without, {}), (planned, {"sockets": 2})):
+            async with served.serving("127.0.0.1", 0) as server, aiohttp.ClientSession() as http:
+                port = server.sockets[0].getsockname()[1]
+                async with http.get(f"http://127.0.0.1:{port}{PLAN_PATH}") as answer:
+                    assert await answer.json() == expected
 
     run(test())
 
