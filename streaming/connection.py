@@ -7,7 +7,6 @@ and moves bytes. The read loop does four things and no more: receive, journal, d
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,37 +14,30 @@ from datetime import datetime, timedelta
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import WebSocketException
 
 from brokers.interface import TokenSource
-from market.errors import AuthenticationError, BrokerError, RateLimited, RequestRejected
+from market.errors import AuthenticationError, BrokerError
 from storage.frame_log import FrameLog, FrameWriter
 from streaming.arrivals import Arrival, Epochs, epoch_ns
+from streaming.dialing import dial
 from streaming.feed import Event, FeedSession, FrameUnreadable, GapSeen, WentLive, WentStale
+from streaming.retries import (
+    Delays,
+    Failure,
+    Repeats,
+    failure_of,
+    quick_backoff,
+    refused_backoff,
+    unreached_backoff,
+)
 
 # A first snapshot of 2 000 instruments passes websockets' default of 1 MiB.
 MAX_FRAME_BYTES = 16 * 1024 * 1024
-_REFUSED_STATUSES = frozenset({403, 429})
+# How late a look at the clock may come before it says more about us than about the line.
+_LATE_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
-
-
-def backoff(first_seconds: float, cap_seconds: float) -> Iterator[float]:
-    """Endless delays in seconds: doubling ceilings with full jitter below them."""
-    ceiling = first_seconds
-    while True:
-        yield random.uniform(0, ceiling)  # noqa: S311 - spreads reconnects, protects nothing
-        ceiling = min(cap_seconds, ceiling * 2)
-
-
-def quick_backoff() -> Iterator[float]:
-    """After a lost link: 0.2 s to 10 s."""
-    return backoff(0.2, 10.0)
-
-
-def refused_backoff() -> Iterator[float]:
-    """After 403 or 429, where insisting prolongs the refusal: at least 5 s, up to 5 min."""
-    return (5.0 + delay for delay in backoff(5.0, 295.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +45,35 @@ class ConnectionConfig:
     """Timings of the shell, seconds.
 
     Attributes:
+        tick_seconds: how often silence is judged.
+        ping_seconds: between our pings, whose answers are signs of life.
+        connect_seconds: for one TCP connection, in which nobody is asked anything yet.
+        open_seconds: for TLS and the handshake, which the broker has to answer.
         token_poll_seconds: how often a missing or refused token is looked for again.
         token_retry_seconds: when a refused token that has not changed is tried again.
     """
 
-    tick_seconds: float = 1.0
-    ping_seconds: float = 5.0
-    open_seconds: float = 10.0
+    tick_seconds: float = 0.5
+    ping_seconds: float = 1.5
+    connect_seconds: float = 1.5
+    open_seconds: float = 6.0
     close_seconds: float = 1.0
     send_seconds: float = 10.0
     token_poll_seconds: float = 2.0
     token_retry_seconds: float = 60.0
     quick_delays: Callable[[], Iterator[float]] = quick_backoff
     refused_delays: Callable[[], Iterator[float]] = refused_backoff
+    unreached_delays: Callable[[], Iterator[float]] = unreached_backoff
+
+    def delays(self) -> Delays:
+        """The delays of each failure that is waited out."""
+        return Delays(
+            {
+                Failure.BROKEN: self.quick_delays,
+                Failure.REFUSED: self.refused_delays,
+                Failure.UNREACHED: self.unreached_delays,
+            }
+        )
 
 
 class FeedConnection:
@@ -77,6 +85,9 @@ class FeedConnection:
         epochs: numbers the connections of the whole process.
         on_arrival: takes each journaled frame; must not block.
         on_event: takes each event of the session; must not block.
+
+    Attributes:
+        failures: attempts and connections that failed, ever.
     """
 
     def __init__(
@@ -95,6 +106,7 @@ class FeedConnection:
         self.waiting_for_token: str | None = None
         self.last_failure: str | None = None
         self.epoch: int | None = None
+        self.failures = 0
         self._session = session
         self._authorize = authorize
         self._tokens = tokens
@@ -105,6 +117,7 @@ class FeedConnection:
         self._on_arrival = on_arrival
         self._on_event = on_event
         self._was_live = False
+        self._repeats = Repeats()
         self._has_output = asyncio.Event()
 
     def wake(self) -> None:
@@ -113,19 +126,15 @@ class FeedConnection:
 
     async def run(self) -> None:
         """Connect, and connect again, for ever."""
-        delays = {kind: self._delays(kind) for kind in ("quick", "refused")}
+        delays = self._config.delays()
         while True:
-            failure = await self._attempt()
+            error = await self._attempt()
             if self._was_live:
-                delays = {kind: self._delays(kind) for kind in delays}
-            if _is_unauthorized(failure):
-                await self._wait_for_token(failure)
+                delays.start_afresh()
+            if (failure := failure_of(error)) is Failure.UNAUTHORIZED:
+                await self._wait_for_token(error)
             else:
-                await asyncio.sleep(next(delays["refused" if _is_refused(failure) else "quick"]))
-
-    def _delays(self, kind: str) -> Iterator[float]:
-        config = self._config
-        return config.refused_delays() if kind == "refused" else config.quick_delays()
+                await asyncio.sleep(delays.next_seconds(failure))
 
     async def _attempt(self) -> Exception:
         """One connection from authorization to loss; returns what ended it."""
@@ -134,8 +143,10 @@ class FeedConnection:
         self._was_live = False
         reason = "stopped"
         try:
+            address = await asyncio.to_thread(self._authorize)
             async with connect(
-                await asyncio.to_thread(self._authorize),
+                address,
+                sock=await dial(address, config.connect_seconds),
                 max_size=MAX_FRAME_BYTES,
                 max_queue=512,
                 compression=None,
@@ -148,12 +159,22 @@ class FeedConnection:
             raise ConnectionError("the read loop ended")
         except (BrokerError, WebSocketException, OSError, TimeoutError) as error:
             reason = _reason(error)
-            self.last_failure = session.stale_reason or reason
-            log.warning("feed connection lost", reason=self.last_failure, epoch=session.epoch)
+            self._failed(error, session.stale_reason or reason)
             return error
         finally:
             session.lost(reason)
             self._tell_events()
+
+    def _failed(self, error: Exception, reason: str) -> None:
+        self.failures += 1
+        self.last_failure = reason
+        if self._repeats.is_worth_telling(failure_of(error), self._clock()):
+            log.warning(
+                "feed connection lost, equal failures are told every few minutes",
+                reason=reason,
+                epoch=self._session.epoch,
+                times=self._repeats.count,
+            )
 
     async def _converse(self, socket: ClientConnection) -> None:
         now = self._clock()
@@ -184,14 +205,20 @@ class FeedConnection:
 
     async def _tend(self, socket: ClientConnection, journal: FrameWriter) -> None:
         """Everything but reading: requests, pings, the judgement of silence, quiet syncs."""
-        pinged_at = self._clock() - timedelta(days=1)
+        looked_at = self._clock()
+        pinged_at = looked_at - timedelta(days=1)
+        longest = timedelta(seconds=self._config.tick_seconds + _LATE_SECONDS)
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._config.tick_seconds):
                     await self._has_output.wait()
             self._has_output.clear()
             now = self._clock()
-            self._session.time_passes(now)
+            # After a stall of ours, or a leap of the clock, the silence may be our own: what the
+            # socket holds is read before the next look.
+            if now - looked_at <= longest:
+                self._session.time_passes(now)
+            looked_at = now
             self._tell_events()
             if self._session.stale_reason:
                 await socket.close()
@@ -229,6 +256,7 @@ class FeedConnection:
             if isinstance(event, WentLive):
                 self._was_live = True
                 self.last_failure = None
+                self._repeats.end()
             self._on_event(event)
 
     async def _wait_for_token(self, failure: Exception) -> None:
@@ -250,20 +278,6 @@ class FeedConnection:
             return self._tokens.token().reveal()
         except AuthenticationError:
             return None
-
-
-def _status(error: Exception) -> int | None:
-    if isinstance(error, InvalidStatus):
-        return error.response.status_code
-    return error.status if isinstance(error, BrokerError) else None
-
-
-def _is_unauthorized(error: Exception) -> bool:
-    return isinstance(error, AuthenticationError) or _status(error) == 401
-
-
-def _is_refused(error: Exception) -> bool:
-    return isinstance(error, RateLimited | RequestRejected) or _status(error) in _REFUSED_STATUSES
 
 
 def _reason(error: Exception) -> str:

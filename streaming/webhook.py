@@ -20,7 +20,7 @@ import requests
 import structlog
 
 from brokers.interface import Secret
-from streaming.connection import backoff
+from streaming.retries import backoff
 
 QUEUE_LENGTH = 100
 # A JWT, or a header that carries one.

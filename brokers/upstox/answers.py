@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from brokers.upstox.units import known
@@ -134,10 +134,11 @@ def _last_price(entry: object) -> tuple[str, float | None]:
     return key, known(float(price))
 
 
-def _is_price(value: Any) -> bool:
+def _is_price(value: object) -> TypeGuard[float]:
     # Compared before it is converted: an integer of any length is JSON too.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 <= value < _PRICE_END
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value < _PRICE_END
 
 
 def _has_host(address: str) -> bool:

@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from brokers.budget import UPSTOX_LIMITS, Budget
 from brokers.interface import Mode, Secret
@@ -25,7 +23,7 @@ from simulator.faults.fault import fault
 from storage.frame_log import FolderLog
 from storage.journal import records
 from streaming.arrivals import Arrival, Epochs
-from streaming.connection import ConnectionConfig, FeedConnection, backoff, refused_backoff
+from streaming.connection import ConnectionConfig, FeedConnection
 from streaming.feed import Event, FeedSession, GapSeen, Patience, State
 from tests.fix_simulator import SimulatedExchange
 from tests.streaming.waiting import run, until
@@ -63,6 +61,7 @@ def config() -> ConnectionConfig:
         token_retry_seconds=0.3,
         quick_delays=lambda: itertools.repeat(0.02),
         refused_delays=lambda: itertools.repeat(0.1),
+        unreached_delays=lambda: itertools.repeat(0.05),
     )
 
 
@@ -109,18 +108,6 @@ def broker(simulator: SimulatedExchange, tokens: StaticToken, tmp_path: Path) ->
     """The broker's REST calls."""
     budget = Budget(tmp_path / "budget", UPSTOX_LIMITS)
     return Upstox(simulator.url, simulator.url, tokens, budget, ("NIFTY", "BANKNIFTY"))
-
-
-@given(st.floats(0.01, 2), st.floats(2, 60))
-def test_backoff_is_jittered_and_capped(first: float, cap: float) -> None:
-    """Each delay lies below a doubling ceiling, and below the cap for ever."""
-    for n, delay in enumerate(itertools.islice(backoff(first, cap), 50)):
-        assert 0 <= delay <= min(cap, first * 2.0 ** min(n, 40))
-
-
-def test_refusals_are_never_answered_quickly() -> None:
-    """Insisting prolongs a refusal."""
-    assert all(5 <= delay <= 300 for delay in itertools.islice(refused_backoff(), 100))
 
 
 def test_receives_journals_and_hands_on(
