@@ -14,7 +14,7 @@ install = { echo "installing $(1)" && $(AS_ROOT) apt-get update -qq && \
   $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
   $(1) >/dev/null; } || { echo "missing: install Debian's packages $(1)" >&2; exit 2; }
 
-.PHONY: help demo up test setup zones browser check bench chaos lock page clean
+.PHONY: help demo up test setup zones browser check bench chaos endurance lock page clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make check   format, lint, types, import rules"
 	@echo "make bench   implied volatility and Greeks against every other package, in $(BENCH)"
 	@echo "make chaos   kill, starve and cut off the feed; its books into docs/reliability.md"
+	@echo "make endurance   half an hour of load and outages; their tables into docs/reliability.md"
 	@echo "make lock    remake requirements*.txt after a change in pyproject.toml"
 	@echo "make page    rebuild dashboard/static from dashboard/web (needs Node)"
 
@@ -73,6 +74,13 @@ bench: setup
 
 chaos: setup
 	$(BIN)/python -m tools.chaos --write
+
+RELIABILITY := docs/reliability.md
+
+endurance: setup
+	$(BIN)/python -m tools.endurance load --minutes 10 --write $(RELIABILITY)
+	$(BIN)/python -m tools.endurance outage --minutes 10 --write $(RELIABILITY)
+	$(BIN)/python -m tools.endurance outage --minutes 10 --kill --write $(RELIABILITY)
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-header
