@@ -180,5 +180,12 @@ class Broker(Protocol):
     def last_prices(self, keys: Sequence[str]) -> Mapping[str, float]:
         """Last price in ₹ by broker key."""
 
+    def quotes(self, keys: Sequence[str]) -> bytes:
+        """What is on show of these keys, one call; ``FeedCodec.decode`` reads the answer.
+
+        As many keys as one call takes (500). One unknown key voids it: ``RequestRejected``. Waits
+        only seconds for the budget and is not tried again: ``RateLimited``, ``BrokerUnavailable``.
+        """
+
     def market_status(self, exchange: str) -> str:
         """The exchange's own word for its state, e.g. ``NORMAL_OPEN``."""

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from websockets.sync.client import connect
 
-from brokers.interface import FEED_COLUMNS, FrameKind
-from brokers.upstox.codec import decode
+from brokers.budget import Budget
+from brokers.interface import FEED_COLUMNS, FrameKind, Mode, Secret
+from brokers.upstox.auth import StaticToken
+from brokers.upstox.codec import decode, subscribe
 from brokers.upstox.quotes import read_quotes
+from brokers.upstox.rest import Upstox
 from market.errors import FrameError
+from simulator.server import SimulatorConfig
+from tests.fix_simulator import running_simulator
 
 # As documented by the broker, with two of its ten levels.
 ENTRY: dict[str, Any] = {
@@ -62,6 +70,7 @@ READ = {
     "day_low_price": 118.05,
 }
 PUBLISHED_MS = 1_795_588_240_250
+NOON = datetime(2026, 11, 25, 6, 30, 40, tzinfo=UTC)
 
 figures = st.none() | st.just(0) | st.floats(0.01, 1e9).map(lambda x: round(x, 2))
 
@@ -217,3 +226,32 @@ def _read_or_refused(body: bytes) -> None:
     assert frame.values.shape == (len(frame.keys), len(FEED_COLUMNS))
     assert not np.isinf(frame.values).any()
     assert not (frame.values == 0).any()
+
+
+def test_500_keys_say_what_the_socket_says(tmp_path: Path) -> None:
+    """Over the real server, at one instant: both sources agree on all that both tell."""
+    config = SimulatorConfig(symbols=("NIFTY", "RELIANCE"), session="nse", limits=())
+    with running_simulator(config, lambda: NOON) as exchange:
+        tokens = StaticToken(Secret(exchange.token), exchange.clock)
+        broker = Upstox(exchange.url, exchange.url, tokens, Budget(tmp_path / "b"), ("NIFTY",))
+        keys = [row.key for row in exchange.market.listing(NOON).rows][:500]
+        over_rest = decode(broker.quotes(keys))
+        with connect(broker.authorize_feed(), max_size=2**24, proxy=None) as socket:
+            socket.recv(10)
+            socket.send(subscribe(keys, Mode.FULL))
+            frame = socket.recv(10)
+    assert isinstance(frame, bytes)
+    on_socket = decode(frame)
+    assert len(keys) == 500 and set(over_rest.keys) == set(on_socket.keys) == set(keys)
+    assert over_rest.published_at_ms == on_socket.published_at_ms == NOON.timestamp() * 1000
+    order = np.array([list(on_socket.keys).index(key) for key in over_rest.keys])
+    not_told = {"last_quantity_units", *(c for c in FEED_COLUMNS if c.startswith("vendor_"))}
+    for column in FEED_COLUMNS:
+        told, expected = over_rest.column(column), on_socket.column(column)[order]
+        if column in not_told:
+            assert np.isnan(told).all(), column
+        elif column == "traded_at_ms":
+            # The socket tells the trades of an index in whole seconds.
+            assert (told - expected < 1000).all() and (told >= expected).all()
+        else:
+            np.testing.assert_allclose(told, expected, atol=0.0051, rtol=1e-12, err_msg=column)

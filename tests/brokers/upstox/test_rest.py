@@ -316,3 +316,43 @@ def test_what_reached_nobody_is_tried_again_soon(tmp_path: Path) -> None:
     assert len(logs) == 8
     assert all(log["delay_seconds"] <= 0.02 for log in logs)
     assert RetryPolicy().longest_unreached_seconds <= 1
+
+
+def test_quotes_are_asked_for_as_documented(exchange: Exchange, tmp_path: Path) -> None:
+    """One call for all keys, counted once; the body unchanged, whatever it holds."""
+    exchange.answers = [(200, b'{"data": {}}')]
+    broker = _broker(exchange, tmp_path)
+    assert broker.quotes(["NSE_INDEX|Nifty 50", "NSE_FO|43001"]) == b'{"data": {}}'
+    ((path, _),) = exchange.asked
+    keys = "NSE_INDEX%7CNifty%2050,NSE_FO%7C43001"
+    assert path == f"/v2/market-quote/quotes?instrument_key={keys}"
+    assert _used(tmp_path) == 1
+
+
+@pytest.mark.parametrize("count", [0, 501])
+def test_quotes_of_a_wrong_number_of_keys_cost_nothing(
+    exchange: Exchange, tmp_path: Path, count: int
+) -> None:
+    """The broker would refuse them, and count the call."""
+    with pytest.raises(RequestRejected, match=f"{count} keys"):
+        _broker(exchange, tmp_path).quotes(["NSE_FO|1"] * count)
+    assert (exchange.asked, _used(tmp_path)) == ([], 0)
+
+
+def test_quotes_are_asked_for_once(exchange: Exchange, tmp_path: Path) -> None:
+    """Who polls asks again with fresher keys; a retry here would answer for an older moment."""
+    exchange.answers = [(500, b""), (200, b"{}")]
+    with pytest.raises(BrokerUnavailable):
+        _broker(exchange, tmp_path).quotes(["NSE_FO|1"])
+    assert len(exchange.asked) == 1
+
+
+def test_quotes_do_not_wait_for_a_spent_budget(exchange: Exchange, tmp_path: Path) -> None:
+    """Other calls wait a minute for their turn; prices of a minute ago are worth nothing."""
+    tokens = StaticToken(Secret(TOKEN), lambda: NOW)
+    budget = Budget(tmp_path / "calls", [Limit(1, 30)], sleep=lambda _: pytest.fail("it waited"))
+    broker = Upstox(exchange.url, exchange.url, tokens, budget, ("NIFTY",), retries=QUICK)
+    exchange.answers = [(200, b"{}")]
+    assert broker.quotes(["NSE_FO|1"]) == b"{}"
+    with pytest.raises(RateLimited):
+        broker.quotes(["NSE_FO|1"])
