@@ -7,7 +7,7 @@ never zero: the wire cannot always tell a zero from an absent field, so absence 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
@@ -46,6 +46,34 @@ class Mode(StrEnum):
     LTP = "ltp"
     GREEKS = "greeks"
     FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the account lets us hold open and subscribed.
+
+    Attributes:
+        sockets: connections at a time.
+        keys_alone: keys in a mode while no other mode is in use.
+        keys_combined: keys in a mode while others are in use too.
+        is_per_socket: whether the numbers of keys hold for each connection or for all together.
+        is_plus: whether the account has the paid plan; None if the token does not tell.
+    """
+
+    sockets: int
+    keys_alone: Mapping[Mode, int]
+    keys_combined: Mapping[Mode, int]
+    is_per_socket: bool = False
+    is_plus: bool | None = None
+
+    def within(self, sockets: int, *, is_per_socket: bool) -> Capabilities:
+        """The same with at most ``sockets`` connections, and the limits read as told.
+
+        Args:
+            sockets: 0 for all that the account allows.
+        """
+        most = min(sockets, self.sockets) if sockets else self.sockets
+        return replace(self, sockets=most, is_per_socket=is_per_socket)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +192,9 @@ class FeedCodec(Protocol):
 
 class Broker(Protocol):
     """The calls that optionlake makes; every method may raise any ``BrokerError``."""
+
+    def capabilities(self) -> Capabilities:
+        """What the account of the current token allows; no call, and the least if unknown."""
 
     def instruments(self) -> Sequence[Instrument]:
         """Every index, stock, future and option listed now for the known underlyings."""

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import structlog
 
-from brokers.interface import Broker, FeedCodec, Instrument, Mode, Secret, TokenSource
-from brokers.planner import FULL_KEYS_PER_SOCKET, feed_plan
+from brokers.interface import Broker, FeedCodec, Instrument, Secret, TokenSource
+from brokers.planner import FeedPlan, feed_plan
 from market.errors import BrokerError, DatabaseUnavailable
 from market.rules import IST, Rules
 from market.session import is_open
@@ -137,6 +137,7 @@ class _Pipeline:
         self._ids_by_key: dict[str, int] = {}
         self._listed: Sequence[Instrument] = ()
         self._listed_on: date | None = None
+        self._feed_plan: FeedPlan | None = None
         self._is_listed = asyncio.Event()
         self._waiting_for: str | None = "the instrument master"
         self._ticks_received = 0
@@ -302,13 +303,18 @@ class _Pipeline:
         self._plan(self._live.spots(), keeps_old=False)
 
     def _plan(self, spots: Mapping[str, float], keeps_old: bool = True) -> None:
-        plan = feed_plan(self._listed, spots, self._config.strikes_each_side, self._today())
+        self._feed_plan = plan = feed_plan(
+            self._listed,
+            spots,
+            self._config.strikes_each_side,
+            self._today(),
+            self._broker.capabilities().within(1, is_per_socket=True),
+            previous=self._feed_plan if keeps_old else None,
+            priorities=self._config.symbols,
+        )
         self._session.is_plan_whole = not plan.without_price
-        planned = {key: mode for mode in plan.by_mode for key in plan.keys(mode)}
         before = self._session.wanted
-        wanted: dict[str, Mode] = {**before, **planned}
-        if not keeps_old or len(wanted) > FULL_KEYS_PER_SOCKET:
-            wanted = planned
+        wanted = plan.wanted(0)
         if wanted != before:
             self._session.want(wanted)
             self._follow_wanted()

@@ -22,7 +22,7 @@ import structlog
 import tenacity
 
 from brokers.budget import Budget
-from brokers.interface import ChainPayload, Instrument, TokenSource
+from brokers.interface import Capabilities, ChainPayload, Instrument, TokenSource
 from brokers.upstox.answers import (
     error_of,
     read_feed_address,
@@ -31,6 +31,7 @@ from brokers.upstox.answers import (
 )
 from brokers.upstox.chain import read_chain
 from brokers.upstox.instruments import exchange_of, read_master
+from brokers.upstox.limits import current_capabilities
 from brokers.upstox.sessions import api_session, failure_of
 from market.errors import (
     AuthenticationError,
@@ -121,6 +122,7 @@ class Upstox:
         self._assets_url = assets_url.rstrip("/")
         self._bearer = _Bearer(tokens)
         self._tokens = tokens
+        self._tokens = tokens
         self._budget = budget
         self._symbols = tuple(symbols)
         self._policy = retries or RetryPolicy()
@@ -128,6 +130,10 @@ class Upstox:
         self._feed_timeout_seconds = feed_timeout_seconds
         self._clock = clock
         self._session = api_session(api_url)
+
+    def capabilities(self) -> Capabilities:
+        """See ``brokers.upstox.limits``; of the token that is in use now."""
+        return current_capabilities(self._tokens)
 
     def instruments(self) -> Sequence[Instrument]:
         """Every instrument of the symbols, from the master files of their exchanges.

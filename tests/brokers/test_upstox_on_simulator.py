@@ -95,7 +95,7 @@ def test_feed_from_address_to_columns(simulator: SimulatedExchange, tmp_path: Pa
     listed = tuple(broker.instruments())
     spots = broker.last_prices([_spot(listed, symbol).broker_key for symbol in SYMBOLS])
     by_symbol = {s: spots[_spot(listed, s).broker_key] for s in SYMBOLS}
-    plan = feed_plan(listed, by_symbol, 2, _today(simulator))
+    plan = feed_plan(listed, by_symbol, 2, _today(simulator), broker.capabilities())
     with connect(broker.authorize_feed(), max_size=2**24, proxy=None) as socket:
         status = decode(_binary(socket.recv(10)))
         assert status.kind is FrameKind.STATUS

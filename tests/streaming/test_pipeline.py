@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from brokers.budget import UPSTOX_LIMITS, Budget
-from brokers.interface import Instrument, Secret
+from brokers.interface import Capabilities, Secret
 from brokers.planner import chain_plan
 from brokers.upstox.auth import StaticToken
 from brokers.upstox.codec import UpstoxCodec, decode
@@ -294,7 +294,7 @@ def test_what_ends_the_process_is_told_by_type(
         async with asyncio.timeout(DEADLINE_SECONDS):
             await stream(
                 too_many,
-                Crowded(broker),
+                Unfit(broker),
                 UpstoxCodec(),
                 tokens,
                 RULES,
@@ -302,18 +302,16 @@ def test_what_ends_the_process_is_told_by_type(
                 asyncio.Event(),
             )
 
-    with pytest.raises(ConfigurationError, match="keys"):
+    with pytest.raises(ConfigurationError, match="no feed"):
         asyncio.run(test())
 
 
-class Crowded:
-    """The real broker, listing each contract under so many keys that no socket takes them."""
+class Unfit:
+    """The real broker's list, of an account that is not made for a feed."""
 
     def __init__(self, broker: Upstox) -> None:
-        self._broker = broker
-        self.authorize_feed = broker.authorize_feed
+        self.instruments = broker.instruments
 
-    def instruments(self) -> list[Instrument]:
-        """Every spot a few thousand times."""
-        spots = [i for i in self._broker.instruments() if i.contract.expiry is None]
-        return [replace(i, broker_key=f"{i.broker_key}{n}") for i in spots for n in range(1500)]
+    def capabilities(self) -> Capabilities:
+        """None that the plan could use."""
+        raise ConfigurationError("no feed")

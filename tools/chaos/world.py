@@ -158,11 +158,12 @@ def _keys(exchange: str, token: str, home: Path) -> Sequence[str]:
     """What the witness follows: all that the streaming process may turn to."""
     source = StaticToken(Secret(token), lambda: datetime.now(UTC))
     budget = Budget(home / "budget", UPSTOX_LIMITS)
-    listed = Upstox(exchange, exchange, source, budget, SYMBOLS).instruments()
+    broker = Upstox(exchange, exchange, source, budget, SYMBOLS)
+    listed = broker.instruments()
     truth = requests.get(f"{exchange}/simulator/truth", timeout=DEADLINE_SECONDS).json()
     spots = {symbol: float(truth["spot"][symbol]) for symbol in SYMBOLS}
     today = datetime.now(IST).date()
-    plan = feed_plan(listed, spots, _WITNESSED_STRIKES, today)
+    plan = feed_plan(listed, spots, _WITNESSED_STRIKES, today, broker.capabilities())
     return [instrument.broker_key for instrument in plan.instruments]
 
 
