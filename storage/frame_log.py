@@ -64,6 +64,9 @@ class FrameLog(Protocol):
     def newest(self) -> Newest:
         """Where an earlier process stopped."""
 
+    def last_received_at(self, epoch: int) -> datetime | None:
+        """Our clock (aware UTC) at the last record of an epoch; None if none is left."""
+
     def size_bytes(self) -> int:
         """What the log occupies."""
 
@@ -108,8 +111,13 @@ class FolderLog:
                 break
             written_at = written_at or at
             newest_ns = max(newest_ns, self._newest_ns(segment))
-        epoch = found[-1].epoch if found else 0
-        return Newest(epoch, datetime.fromtimestamp(newest_ns / 1e9, UTC) if newest_ns else None)
+        return Newest(found[-1].epoch if found else 0, _instant(newest_ns))
+
+    def last_received_at(self, epoch: int) -> datetime | None:
+        """As ``FrameLog.last_received_at``."""
+        own = [segment for segment in segments(self.folder) if segment.epoch == epoch]
+        # The last file may have been begun and not written to.
+        return _instant(next((ns for s in reversed(own) if (ns := self._newest_ns(s))), 0))
 
     def _newest_ns(self, segment: Segment) -> int:
         if summary := summary_of(segment):
@@ -134,6 +142,10 @@ class FolderLog:
         finally:
             with _told_as_journal_error(self.folder):
                 journal.prune(self.folder, landed, self.cap_bytes, expired_at)
+
+
+def _instant(epoch_ns: int) -> datetime | None:
+    return datetime.fromtimestamp(epoch_ns / 1e9, UTC) if epoch_ns else None
 
 
 def _written_at(segment: Segment) -> float:

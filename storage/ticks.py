@@ -42,8 +42,17 @@ _LEDGER = """
     VALUES (%s, %s, %s, %s, %s, greatest(%s, to_timestamp(%s / 1000.0)))
 """
 _GAP = """
-    INSERT INTO gap (from_at, to_at, reason, epoch, instrument_count)
-    VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+    INSERT INTO gap (from_at, to_at, reason, epoch, instrument_count, instrument_ids)
+    VALUES (%s, %s, %s, %s, %s, %s)
+    ON CONFLICT (from_at, epoch, reason) DO UPDATE SET
+        to_at = greatest(gap.to_at, excluded.to_at),
+        instrument_count = greatest(gap.instrument_count, excluded.instrument_count),
+        instrument_ids = CASE
+            WHEN gap.instrument_ids IS NOT NULL AND excluded.instrument_ids IS NOT NULL THEN ARRAY(
+                SELECT DISTINCT id FROM unnest(gap.instrument_ids || excluded.instrument_ids)
+                AS touched (id) ORDER BY id
+            )
+        END
 """
 
 
@@ -55,6 +64,7 @@ class Gap:
         reason: why, in a word or two, e.g. ``reconnect``.
         epoch: the journal epoch that began after it.
         instrument_count: how many subscribed instruments it touched.
+        instrument_ids: which ones; None: not known, so all.
     """
 
     from_at: datetime
@@ -62,6 +72,7 @@ class Gap:
     reason: str
     epoch: int
     instrument_count: int
+    instrument_ids: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +171,9 @@ class TickStore:
             return (await self._mark(self._open(), epoch)).sequence
 
     async def record_gap(self, gap: Gap) -> None:
-        """Write a gap down; the same gap again is a no-op."""
-        row = (gap.from_at, gap.to_at, gap.reason, gap.epoch, gap.instrument_count)
+        """Write a gap down; the same gap again is a no-op, a wider one of the name widens it."""
+        ids = None if gap.instrument_ids is None else list(gap.instrument_ids)
+        row = (gap.from_at, gap.to_at, gap.reason, gap.epoch, gap.instrument_count, ids)
         with reaching(self._dsn):
             await self._open().execute(_GAP, row)
 

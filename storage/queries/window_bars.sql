@@ -59,22 +59,28 @@ traded AS (
     FROM step GROUP BY instrument_id
 ),
 touching AS (
-    SELECT tstzrange(greatest(from_at, %(start_at)s), least(to_at, %(end_at)s)) AS part
-    FROM gap WHERE from_at < %(end_at)s AND to_at > %(start_at)s
+    SELECT
+        spot.instrument_id,
+        tstzrange(greatest(gap.from_at, %(start_at)s), least(gap.to_at, %(end_at)s)) AS part
+    FROM gap
+    JOIN spot ON gap.instrument_ids IS NULL OR spot.instrument_id = ANY (gap.instrument_ids)
+    WHERE gap.from_at < %(end_at)s AND gap.to_at > %(start_at)s
 ),
 missed AS (
     -- Gaps may overlap; their union is what the window lacks.
-    SELECT
-        (SELECT count(*) FROM touching) AS gap_count,
-        coalesce(sum(extract(epoch FROM upper(part) - lower(part))), 0)::float8 AS gap_seconds
-    FROM unnest((SELECT range_agg(part) FROM touching)) AS whole (part)
+    SELECT instrument_id, count(*) AS gap_count, range_agg(part) AS parts
+    FROM touching GROUP BY instrument_id
 )
 SELECT
     spot.symbol, price.open_price, price.high_price, price.low_price, price.close_price,
     traded.vwap_price, traded.traded_units, coalesce(price.tick_count, 0), price.last_tick_at,
-    missed.gap_count, missed.gap_seconds
+    coalesce(missed.gap_count, 0),
+    (
+        SELECT coalesce(sum(extract(epoch FROM upper(part) - lower(part))), 0)::float8
+        FROM unnest(missed.parts) AS whole (part)
+    )
 FROM spot
-CROSS JOIN missed
+LEFT JOIN missed USING (instrument_id)
 LEFT JOIN price USING (instrument_id)
 LEFT JOIN traded USING (instrument_id)
 ORDER BY spot.symbol

@@ -48,6 +48,18 @@ def test_connections_that_live_side_by_side_count_together(tmp_path: Path) -> No
     assert FolderLog(tmp_path).newest() == Newest(2, datetime(1970, 1, 1, 0, 0, 9, tzinfo=UTC))
 
 
+def test_each_connection_has_a_last_instant_of_its_own(tmp_path: Path) -> None:
+    """A file that was begun and not written to does not hide the one before."""
+    second = 10**9
+    write(tmp_path, 1, 5 * second, 6 * second)
+    write(tmp_path, 2, 9 * second)
+    JournalWriter(tmp_path, 1, 3600.0).close()
+    log = FolderLog(tmp_path)
+    assert log.last_received_at(1) == datetime(1970, 1, 1, 0, 0, 6, tzinfo=UTC)
+    assert log.last_received_at(2) == datetime(1970, 1, 1, 0, 0, 9, tzinfo=UTC)
+    assert log.last_received_at(3) is None
+
+
 def test_the_size_counts_all_connections(tmp_path: Path) -> None:
     """What the cap is compared with."""
     for epoch in (1, 2):

@@ -194,10 +194,16 @@ def test_status_adds_up_over_epochs(database: str) -> None:
     assert status.last_gap_to_at == START + timedelta(seconds=10)
 
 
-def gap(from_seconds: float, to_seconds: float, reason: str = "reconnect") -> Gap:
+def gap(
+    from_seconds: float,
+    to_seconds: float,
+    reason: str = "reconnect",
+    ids: tuple[int, ...] | None = None,
+    epoch: int = 1,
+) -> Gap:
     """A gap in seconds after START."""
     at = [START + timedelta(seconds=s) for s in (from_seconds, to_seconds)]
-    return Gap(at[0], at[1], reason, 1, 10)
+    return Gap(at[0], at[1], reason, epoch, 10, ids)
 
 
 def record(dsn: str, *gaps: Gap) -> None:
@@ -323,3 +329,35 @@ def test_gaps_are_counted_once_and_cut_to_the_window(database: str) -> None:
     bar = bars(database)["TCS"]
     assert bar["gap_count"] == 3
     assert bar["gap_seconds"] == pytest.approx(30.0)
+
+
+def test_a_gap_touches_only_what_its_socket_should_have_delivered(database: str) -> None:
+    """Two sockets are away at the same time; a row that does not tell touches all."""
+    ids = register(database, LISTED)
+    nifty, tcs, option = ids["NIFTY"], ids["TCS"], ids[str(LISTED[2].contract)]
+    record(
+        database,
+        gap(10, 20, ids=(nifty, option)),
+        gap(10, 25, ids=(tcs,), epoch=2),
+        gap(30, 31, ids=(option,), epoch=3),
+        gap(40, 42),
+        gap(50, 53, "stale", (nifty, tcs)),
+    )
+    found = bars(database)
+    assert (found["NIFTY"]["gap_count"], found["NIFTY"]["gap_seconds"]) == (3, 15.0)
+    assert (found["TCS"]["gap_count"], found["TCS"]["gap_seconds"]) == (3, 20.0)
+
+
+def test_a_gap_that_is_told_again_only_widens(database: str) -> None:
+    """Whatever the order: the later end, and all that any telling touched."""
+    record(database, gap(0, 9, ids=(1, 2)), gap(0, 5, ids=(2, 3)), gap(0, 9, ids=(1, 2)))
+    record(database, gap(0, 9, ids=(1,), epoch=2), gap(0, 9, epoch=2), gap(0, 9, ids=(1,), epoch=2))
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT epoch, to_at, instrument_ids FROM gap ORDER BY epoch"
+        ).fetchall()
+    end = START + timedelta(seconds=9)
+    assert [(row[0], row[1].astimezone(UTC), row[2]) for row in rows] == [
+        (1, end, [1, 2, 3]),
+        (2, end, None),
+    ]

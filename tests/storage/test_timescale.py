@@ -13,7 +13,13 @@ from storage.embedded import EmbeddedServer
 from storage.timescale import Edition, connect, edition, ensure_database, migrate, wait_until_ready
 from tests.fix_timescale import free_port
 
-MIGRATIONS = ["0001_ticks", "0002_chain_latest", "0003_contract_columns", "0004_alert"]
+MIGRATIONS = [
+    "0001_ticks",
+    "0002_chain_latest",
+    "0003_contract_columns",
+    "0004_alert",
+    "0005_gap_instruments",
+]
 
 
 def test_migrating_twice_applies_each_migration_once(empty_database: str) -> None:
