@@ -134,14 +134,14 @@ class FeedFrame:
 
     Attributes:
         published_at_ms: the exchange's time of the frame, epoch ms; None if not told.
-        keys: broker keys, one for each row of ``values``.
+        keys: broker keys, one for each row of ``values``; ``brokers.keys`` finds numbers for them.
         values: float64, shape (len(keys), len(FEED_COLUMNS)); NaN where the frame is silent.
         market_status: segment → status, on a status frame.
     """
 
     kind: FrameKind
     published_at_ms: int | None
-    keys: tuple[str, ...]
+    keys: Sequence[str]
     values: NDArray[np.float64]
     market_status: Mapping[str, str] = field(default_factory=dict)
 

@@ -26,7 +26,7 @@ from optionlake.simulation import Typed, prepared, welcome
 from simulator import warming as simulator_warming
 from simulator.server import serve
 from storage.provision import cache_folder, provision
-from streaming import live, pipeline
+from streaming import alerts, live, pipeline
 from transforms import warming
 
 Report = Callable[[str], None]
@@ -111,6 +111,7 @@ def _warm_frames() -> None:
     """Compile what a frame of the feed runs through."""
     walker.warm()
     live.warm()
+    alerts.warm()
 
 
 def signalled() -> asyncio.Event:

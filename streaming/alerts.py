@@ -13,14 +13,18 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from math import isnan
+from typing import Any
 
 import numpy as np
 import structlog
 
-from brokers.interface import FEED_COLUMN_INDEX, FeedFrame, FrameKind, Instrument
+from brokers.interface import FEED_COLUMN_INDEX, FEED_COLUMNS, FeedFrame, FrameKind, Instrument
+from brokers.keys import KeyNumbers
 from market.contract import Kind
 from market.rules import IST, Rules, Session
 from streaming.minute_bars import MINUTE_MS, MinuteBars, RawMinute
+from streaming.table import plain
+from transforms.kernel import compiled
 from transforms.signals.interest import InterestWatch, interest_signal
 from transforms.signals.record import MinuteBar, Signal
 from transforms.signals.watch import SymbolWatch
@@ -33,7 +37,9 @@ PORTION = 20
 SILENCE = timedelta(seconds=5)
 # A frame from further ahead than this would end minutes that are not over.
 _LONGEST_LEAD_MS = 10 * MINUTE_MS
-_TOLD = [FEED_COLUMN_INDEX[n] for n in ("last_price", "volume_units", "open_interest_units")]
+_WIDTH, _INTEREST = len(FEED_COLUMNS), FEED_COLUMN_INDEX["open_interest_units"]
+_TOLD = [FEED_COLUMN_INDEX[name] for name in ("last_price", "volume_units")]
+_ABSENT, _WATCHED = -1, -2
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +60,8 @@ class AlertDesk:
         self._watches: dict[str, SymbolWatch] = {}
         self._spot_keys: dict[str, str] = {}
         self._volume_keys: dict[str, str] = {}
-        self._option_rows: dict[str, int] = {}
+        # Row of an option, or ``_WATCHED`` for what minutes are made of.
+        self._rows = KeyNumbers(_ABSENT)
         self._options: list[Instrument] = []
         self._interest = np.empty(0)
         self._interest_watch = InterestWatch()
@@ -67,6 +74,7 @@ class AlertDesk:
         """Watch these as well; of an index's futures the one that expires first is its volume."""
         futures: dict[str, Instrument] = {}
         spots: list[Instrument] = []
+        options: list[Instrument] = []
         for instrument in instruments:
             kind, symbol = instrument.contract.kind, instrument.contract.symbol
             if kind is Kind.FUTURE:
@@ -74,9 +82,10 @@ class AlertDesk:
                 if known is None or _expiry(instrument) < _expiry(known):
                     futures[symbol] = instrument
             elif kind is Kind.OPTION:
-                self._add_option(instrument)
+                options.append(instrument)
             else:
                 spots.append(instrument)
+        self._add_options(options)
         for spot in spots:
             self._add_spot(spot, futures.get(spot.contract.symbol))
 
@@ -134,25 +143,25 @@ class AlertDesk:
             # Another future trades another volume: what was usual begins anew with it.
             self._watches[symbol] = SymbolWatch(symbol, str(of.contract))
         self._spot_keys[symbol], self._volume_keys[symbol] = spot.broker_key, of.broker_key
-        self._bars.follow((spot.broker_key, of.broker_key))
+        keys = spot.broker_key, of.broker_key
+        self._bars.follow(keys)
+        self._rows.add(dict.fromkeys(keys, _WATCHED))
 
-    def _add_option(self, option: Instrument) -> None:
-        if option.broker_key not in self._option_rows:
-            self._option_rows[option.broker_key] = len(self._options)
-            self._options.append(option)
-            self._interest = np.append(self._interest, np.nan)
+    def _add_options(self, options: Iterable[Instrument]) -> None:
+        new = {o.broker_key: o for o in options if o.broker_key not in self._rows}
+        self._rows.add({key: len(self._options) + i for i, key in enumerate(new)})
+        self._options.extend(new.values())
+        self._interest = np.append(self._interest, np.full(len(new), np.nan))
 
     def _take(self, frame: FeedFrame, at_ms: float) -> None:
         # First the end of the minute before, so that what is judged is what was known by then.
         self._end(self._bars.close_before(at_ms))
         is_snapshot = frame.kind is FrameKind.SNAPSHOT
-        told = frame.values[:, _TOLD].tolist()
-        for key, (price, units, interest) in zip(frame.keys, told, strict=True):
-            row = self._option_rows.get(key)
-            if row is None:
-                self._bars.take(key, at_ms, price, units, is_snapshot)
-            elif not isnan(interest):
-                self._interest[row] = interest
+        rows = self._rows.of(frame.keys)
+        if _note_interest(self._interest, rows, plain(frame.values, (len(rows), _WIDTH))):
+            for i in np.flatnonzero(rows == _WATCHED).tolist():
+                price, units = frame.values[i, _TOLD].tolist()
+                self._bars.take(frame.keys[i], at_ms, price, units, is_snapshot)
 
     def _end(self, minutes: Sequence[RawMinute]) -> None:
         if not minutes:
@@ -193,6 +202,23 @@ class AlertDesk:
         except Exception:
             self.errors += 1
             log.exception("alerts failed", of=what, errors=self.errors)
+
+
+def warm() -> None:
+    """Compile what a frame runs through, or read it from the cache."""
+    _note_interest(np.empty(0), np.empty(0, np.int64), np.empty((0, _WIDTH)))
+
+
+@compiled
+def _note_interest(interest: Any, rows: Any, values: Any) -> bool:
+    """Take the open interest that a frame tells of options; whether it tells of others."""
+    has_watched = False
+    for i in range(len(rows)):
+        told = values[i, _INTEREST]
+        if rows[i] >= 0 and not np.isnan(told):
+            interest[rows[i]] = told
+        has_watched |= rows[i] == _WATCHED
+    return has_watched
 
 
 def as_json(signal: Signal) -> Mapping[str, object]:

@@ -15,6 +15,7 @@ from itertools import chain
 import numpy as np
 
 from brokers.interface import FEED_COLUMNS, FeedFrame, FrameKind
+from brokers.keys import numbers_of
 from storage.ticks import TickBatch
 
 _UNIX_START = datetime(1970, 1, 1, tzinfo=UTC)
@@ -140,8 +141,7 @@ def batch_of(arrivals: Sequence[Arrival], ids: Mapping[str, int]) -> tuple[TickB
     telling = [a for a in arrivals if a.row_count]
     counts = [a.row_count for a in telling]
     frames = [a.frame for a in telling if a.frame is not None]
-    keys = [key for frame in frames for key in frame.keys]
-    instrument_id = np.fromiter((ids.get(key, -1) for key in keys), np.int32, len(keys))
+    instrument_id = numbers_of([f.keys for f in frames], ids).astype(np.int32)
     known = instrument_id >= 0
     values = np.concatenate([f.values for f in frames]) if frames else _NO_ROWS
     batch = TickBatch(
@@ -161,7 +161,7 @@ def batch_of(arrivals: Sequence[Arrival], ids: Mapping[str, int]) -> tuple[TickB
         )[known],
         values=values[known],
     )
-    return batch, len(keys) - int(known.sum())
+    return batch, len(known) - int(known.sum())
 
 
 _NO_ROWS = np.empty((0, len(FEED_COLUMNS)))

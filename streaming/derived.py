@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.kernel import compiled
+from transforms.kernel import compiled, inlined
 
 Floats = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ def warm() -> None:
     newest(np.zeros((1, 2)), np.zeros((1, 2)))
 
 
-@compiled
+@inlined
 def _newest(
     socket: float, socket_at: float, chain: float, chain_at: float
 ) -> tuple[float, float, float]:
@@ -85,13 +85,29 @@ def _newest_rows(values: Any, at_ms: Any) -> Any:
     return found
 
 
+@inlined
+def contract_row(values: Any, at_ms: Any, row: int, places: Any) -> tuple[float, ...]:
+    """``CONTRACT_DERIVED`` of one row whose ``CONTRACT_SOURCES`` stand at ``places``."""
+    socket, chain = places[0], places[1]
+    price, at, is_live = _newest(
+        values[row, socket], at_ms[row, socket], values[row, chain], at_ms[row, chain]
+    )
+    return (
+        price,
+        at,
+        is_live,
+        np.fmax(at_ms[row, places[2]], at_ms[row, places[3]]),
+        at_ms[row, places[4]],
+        at_ms[row, places[5]],
+        values[row, places[5]] - values[row, places[6]],
+    )
+
+
 @compiled
 def _contract_columns(values: Any, at_ms: Any) -> Any:
     found = np.empty((len(values), 7))
     for i in range(len(values)):
-        price, at, is_live = _newest(values[i, 0], at_ms[i, 0], values[i, 1], at_ms[i, 1])
-        found[i, 0], found[i, 1], found[i, 2] = price, at, is_live
-        found[i, 3] = np.fmax(at_ms[i, 2], at_ms[i, 3])
-        found[i, 4], found[i, 5] = at_ms[i, 4], at_ms[i, 5]
-        found[i, 6] = values[i, 5] - values[i, 6]
+        columns = contract_row(values, at_ms, i, (0, 1, 2, 3, 4, 5, 6))
+        for j in range(len(columns)):
+            found[i, j] = columns[j]
     return found

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 
 from brokers.interface import FEED_COLUMN_INDEX, FeedFrame, FrameKind, Instrument
+from brokers.keys import KeyNumbers
 from market.contract import Kind
 from market.live_frame import LiveTable
 from streaming.catalogue import Catalogue, Option
@@ -29,6 +30,8 @@ from streaming.chain_view import (
 )
 from streaming.derived import CONTRACT_DERIVED, CONTRACT_SOURCES, contract_columns, newest
 from streaming.derived import warm as warm_derived
+from streaming.quotes import ABSENT, take_quotes
+from streaming.quotes import warm as warm_quotes
 from streaming.table import Floats, Indices
 from streaming.table import warm as warm_table
 from transforms.level_grid import MEASURES, Levels
@@ -37,8 +40,7 @@ _LAST_PRICE = FEED_COLUMN_INDEX["last_price"]
 _TRADED_AT = FEED_COLUMN_INDEX["traded_at_ms"]
 _PREVIOUS_CLOSE = FEED_COLUMN_INDEX["previous_close_price"]
 _TOLD = ("bid_price", "ask_price", "volume_units", "open_interest_units")
-_TOLD_INDEX = [FEED_COLUMN_INDEX[name] for name in _TOLD]
-_PRICE_AND_TOLD = ("socket_price", *_TOLD)
+_FIRST_SPOT = ABSENT - 1
 _CHAIN_QUOTES = ("chain_price", *_TOLD, "previous_open_interest_units")
 _MARKED_STRIKE = (
     "call_gex_crore_per_percent",
@@ -49,17 +51,6 @@ _MARKED_STRIKE = (
 _MARKED_EXPIRY = ("forward", "years_to_expiry", "net_gex_crore_per_percent", "marked_at_ms")
 _MARKED_UNDERLYING = ("forward", "net_gex_crore_per_percent", "marked_at_ms")
 _NET_GEX = MEASURES.index("net_gex_crore_per_percent")
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """Rows of a frame that belong to one table, and where they go."""
-
-    rows: Indices
-    values: Floats
-    at_ms: Floats
-    price_at_ms: Floats
-    received_at_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +75,8 @@ class LiveState:
         self._catalogue = Catalogue()
         self._version = 0
         self._mark_ms = 1000 * mark_seconds
-        # Row of a contract, or −2 − row of a spot: one look for each key of a frame.
-        self._rows: dict[str, int] = {}
+        # Row of a contract, or ``_FIRST_SPOT`` − row of a spot: one look for each key of a frame.
+        self._rows = KeyNumbers(ABSENT)
         self._chains: dict[str, _Held] = {}
         self._marked_at_ms: dict[str, float] = {}
         self._off_grid: dict[str, Floats | None] = {}
@@ -124,17 +115,19 @@ class LiveState:
             ids: canonical contract id → instrument id; contracts without one are not shown yet.
         """
         self._version += 1
+        rows: dict[str, int] = {}
         for instrument in instruments:
             contract = instrument.contract
             if contract.kind in {Kind.INDEX, Kind.EQUITY}:
                 row = self._catalogue.add_spot(instrument)
-                self._rows[instrument.broker_key] = -2 - row
+                rows[instrument.broker_key] = _FIRST_SPOT - row
                 if row == len(self._symbols):
                     self._symbols.append(contract.symbol)
             elif option := _option(instrument):
                 known = ids.get(option.contract_id)
                 row = self._catalogue.add_option(option, known, self._version)
-                self._rows[instrument.broker_key] = row
+                rows[instrument.broker_key] = row
+        self._rows.add(rows)
 
     def take_frame(self, frame: FeedFrame, received_at_ms: float) -> None:
         """Merge one socket frame."""
@@ -142,18 +135,11 @@ class LiveState:
             return
         self._version += 1
         published = frame.published_at_ms
-        at_ms = np.full(len(frame.keys), received_at_ms if published is None else published, float)
-        price_at_ms = at_ms
-        if frame.kind is FrameKind.SNAPSHOT:
-            # State, not news: its price is as old as its trade.
-            price_at_ms = np.fmin(at_ms, frame.values[:, _TRADED_AT])
-        row_of = self._rows.get
-        rows = np.array([row_of(key, -1) for key in frame.keys], np.int64)
-        whole = _Told(rows, frame.values, at_ms, price_at_ms, received_at_ms)
-        if rows.max() >= 0:
-            self._take_contracts(_picked(whole, rows))
-        if rows.min() < -1:
-            self._take_spots(_picked(whole, -2 - rows))
+        at_ms = received_at_ms if published is None else float(published)
+        rows, contracts = self._rows.of(frame.keys), self._catalogue.contracts
+        is_snapshot = frame.kind is FrameKind.SNAPSHOT
+        if take_quotes(contracts, rows, frame.values, at_ms, is_snapshot, self._version):
+            self._take_spots(frame, rows, at_ms, received_at_ms)
 
     def take_chain(self, view: ChainView, ids: Mapping[str, int]) -> None:
         """Merge a chain of one symbol; the symbol must have been followed."""
@@ -198,28 +184,23 @@ class LiveState:
         rows = (np.array(r, np.int64) for r in (contracts, strikes, expiries, underlying))
         return _Held(view, *rows)
 
-    def _take_contracts(self, told: _Told) -> None:
-        contracts, version = self._catalogue.contracts, self._version
-        figures = told.values.take([_LAST_PRICE, *_TOLD_INDEX], axis=1)
-        if told.price_at_ms is told.at_ms:
-            contracts.merge(told.rows, _PRICE_AND_TOLD, figures, told.at_ms, version)
-        else:
-            price = figures[:, :1]
-            contracts.merge(told.rows, ("socket_price",), price, told.price_at_ms, version)
-            contracts.merge(told.rows, _TOLD, figures[:, 1:], told.at_ms, version)
-        self._derive_contracts(told.rows)
-
-    def _take_spots(self, told: _Told) -> None:
+    def _take_spots(
+        self, frame: FeedFrame, rows: Indices, at_ms: float, received_at_ms: float
+    ) -> None:
         table, version = self._catalogue.underlyings, self._version
-        price = told.values[:, _LAST_PRICE]
-        received = np.where(np.isnan(price), np.nan, told.received_at_ms)
-        columns = ("socket_spot", "socket_received_at_ms")
-        both = np.column_stack((price, received))
-        table.merge(told.rows, columns, both, told.price_at_ms, version)
-        close = told.values[:, [_PREVIOUS_CLOSE]]
-        table.merge(told.rows, ("previous_close_price",), close, told.at_ms, version)
-        for symbol in self._derive_spots(told.rows):
-            self._follow_tick(symbol, told.received_at_ms)
+        at = np.flatnonzero(rows < ABSENT)
+        told, spots = frame.values[at], _FIRST_SPOT - rows[at]
+        both = told[:, [_LAST_PRICE, _LAST_PRICE]]
+        both[~np.isnan(both[:, 1]), 1] = received_at_ms
+        price_at_ms = np.full(len(at), at_ms)
+        if frame.kind is FrameKind.SNAPSHOT:
+            # State, not news: its price is as old as its trade.
+            price_at_ms = np.fmin(price_at_ms, told[:, _TRADED_AT])
+        table.merge(spots, ("socket_spot", "socket_received_at_ms"), both, price_at_ms, version)
+        close = told[:, [_PREVIOUS_CLOSE]]
+        table.merge(spots, ("previous_close_price",), close, np.array(at_ms), version)
+        for symbol in self._derive_spots(spots):
+            self._follow_tick(symbol, received_at_ms)
 
     def _take_chain_contracts(self, held: _Held) -> None:
         contracts, version, view = self._catalogue.contracts, self._version, held.view
@@ -322,16 +303,7 @@ def warm() -> None:
     """Compile all that a frame runs through, or read it from the cache."""
     warm_table()
     warm_derived()
-
-
-def _picked(whole: _Told, rows: Indices) -> _Told:
-    """The part of a frame that has a row."""
-    at = np.flatnonzero(rows >= 0)
-    if len(at) == len(rows):
-        return replace(whole, rows=rows)
-    return _Told(
-        rows[at], whole.values[at], whole.at_ms[at], whole.price_at_ms[at], whole.received_at_ms
-    )
+    warm_quotes()
 
 
 def _columns(*columns: Floats | float) -> Floats:

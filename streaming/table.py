@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.live_frame import LiveTable
-from transforms.kernel import compiled
+from transforms.kernel import compiled, inlined
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -82,7 +82,7 @@ class VersionedTable(Generic[Key]):
 
     def block(self, names: tuple[str, ...], rows: Indices) -> tuple[Floats, Floats]:
         """Values and instants of several columns, each of shape (rows, names)."""
-        cells = rows[:, None], self._places_of(names)
+        cells = rows[:, None], self.places(names)
         return self._values[cells], self._at_ms[cells]
 
     def merge(
@@ -95,14 +95,14 @@ class VersionedTable(Generic[Key]):
             values: shape (rows, columns); NaN is "not told" and never overwrites.
             at_ms: instant of each row's observation, shape (rows,).
         """
-        places, versions = self._places_of(columns), self._versions
-        told, at = _plain(values, (len(rows), len(places))), _plain(at_ms, (len(rows),))
+        places, versions = self.places(columns), self._versions
+        told, at = plain(values, (len(rows), len(places))), plain(at_ms, (len(rows),))
         _merge(self._values, self._at_ms, versions, rows, places, told, at, version)
 
     def put(self, rows: Indices, columns: tuple[str, ...], values: Floats, version: int) -> None:
         """Write computed values as they are, NaN included; unchanged rows keep their version."""
-        places = self._places_of(columns)
-        computed = _plain(values, (len(rows), len(places)))
+        places = self.places(columns)
+        computed = plain(values, (len(rows), len(places)))
         _put(self._values, self._versions, rows, places, computed, version)
 
     def changed(self, seen: int, groups: Collection[Hashable] | None) -> LiveTable | None:
@@ -127,16 +127,21 @@ class VersionedTable(Generic[Key]):
         """Every key with its row."""
         return self._rows
 
-    def public_id(self, row: int) -> float:
-        """A row's id; NaN if it is not known yet."""
-        return float(self._ids[row])
+    def cells(self) -> tuple[Floats, Floats, Indices]:
+        """Values, instants (epoch ms) and row versions, for kernels; good until a row is added."""
+        return self._values, self._at_ms, self._versions
 
-    def _places_of(self, columns: tuple[str, ...]) -> Indices:
+    def places(self, columns: tuple[str, ...]) -> Indices:
+        """Where columns stand in ``cells``."""
         found = self._places.get(columns)
         if found is None:
             found = np.array([self._index[name] for name in columns], np.int64)
             self._places[columns] = found
         return found
+
+    def public_id(self, row: int) -> float:
+        """A row's id; NaN if it is not known yet."""
+        return float(self._ids[row])
 
     def _grow(self) -> None:
         self._values = np.vstack((self._values, np.full_like(self._values, np.nan)))
@@ -153,6 +158,28 @@ def warm() -> None:
     table.put(rows, ("value",), value, 1)
 
 
+@inlined
+def merge_cell(
+    values: Any, instants: Any, versions: Any, row: int, place: int, told: float, at: float, v: int
+) -> None:
+    """Take one observation of one field, made at ``at`` (epoch ms)."""
+    # A comparison with an instant that is not known is false: the value is taken.
+    if np.isnan(told) or at < instants[row, place]:
+        return
+    if values[row, place] != told:
+        versions[row] = v
+    values[row, place], instants[row, place] = told, at
+
+
+@inlined
+def put_cell(values: Any, versions: Any, row: int, place: int, computed: float, v: int) -> None:
+    """Write one field as it is, NaN included."""
+    old = values[row, place]
+    if old != computed and not (np.isnan(old) and np.isnan(computed)):
+        versions[row] = v
+    values[row, place] = computed
+
+
 @compiled
 def _merge(
     values: Any,
@@ -165,36 +192,24 @@ def _merge(
     version: int,
 ) -> None:
     for i in range(len(rows)):
-        row = rows[i]
         for j in range(len(places)):
-            place, new = places[j], told[i, j]
-            # A comparison with an instant that is not known is false: the value is taken.
-            if np.isnan(new) or at_ms[i] < instants[row, place]:
-                continue
-            if values[row, place] != new:
-                versions[row] = version
-            values[row, place] = new
-            instants[row, place] = at_ms[i]
+            cell = rows[i], places[j], told[i, j], at_ms[i]
+            merge_cell(values, instants, versions, *cell, version)
 
 
 @compiled
 def _put(values: Any, versions: Any, rows: Any, places: Any, computed: Any, version: int) -> None:
     for i in range(len(rows)):
-        row = rows[i]
         for j in range(len(places)):
-            place, new = places[j], computed[i, j]
-            old = values[row, place]
-            if old != new and not (np.isnan(old) and np.isnan(new)):
-                versions[row] = version
-            values[row, place] = new
+            put_cell(values, versions, rows[i], places[j], computed[i, j], version)
 
 
-def _plain(values: Floats, shape: tuple[int, ...]) -> Floats:
+def plain(values: Floats, shape: tuple[int, ...]) -> Floats:
     """The one layout that the kernels are compiled for, of the size that they count on."""
     if values.shape != shape:
         values = np.broadcast_to(values, shape)
-    plain = np.ascontiguousarray(values, np.float64)
-    return plain if plain.flags.writeable else plain.copy()
+    laid_out = np.ascontiguousarray(values, np.float64)
+    return laid_out if laid_out.flags.writeable else laid_out.copy()
 
 
 def _packed(values: Floats) -> array[float]:

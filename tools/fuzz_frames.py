@@ -1,8 +1,8 @@
 """``python -m tools.fuzz_frames COUNT [SEED]``: the walker against the protobuf library, at length.
 
-Frames of every kind are damaged at random and read twice, by ``codec.decode`` and by the library
-alone. They have to agree on what is a frame and on every value. The tests run a few thousand; a
-change of the walker deserves a million.
+Frames of every kind are damaged at random and read twice, by a codec that has met the keys of the
+frames before and by the library alone. They have to agree on what is a frame and on every value.
+The tests run a few thousand; a change of the walker deserves a million.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from brokers.interface import FeedFrame
-from brokers.upstox.codec import decode, decode_by_library
+from brokers.upstox.codec import UpstoxCodec, decode_by_library
 from brokers.upstox.generated import MarketDataFeedV3_pb2 as wire
 from brokers.upstox.walker import walk
 from market.errors import FrameError
@@ -87,12 +87,19 @@ def verdict(frame: bytes, read: Callable[[bytes], FeedFrame]) -> object:
     return told.kind, told.published_at_ms, len(told.keys), rows, dict(told.market_status)
 
 
-def disagreements(frames: Iterator[bytes]) -> tuple[list[bytes], int]:
-    """Frames that the two read differently, and how many the walker read by itself."""
+def disagreements(
+    frames: Iterator[bytes], read: Callable[[bytes], FeedFrame] | None = None
+) -> tuple[list[bytes], int]:
+    """Frames that a reader (None: a codec) and the library read differently.
+
+    Returns:
+        Those frames, and how many of all the walker read by itself.
+    """
+    read = read or UpstoxCodec().decode
     different, walked = [], 0
     for frame in frames:
         walked += walk(frame) is not None
-        if verdict(frame, decode) != verdict(frame, decode_by_library):
+        if verdict(frame, read) != verdict(frame, decode_by_library):
             different.append(frame)
     return different, walked
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from brokers.interface import FEED_COLUMN_INDEX, FEED_COLUMNS, FeedFrame, FrameKind, Mode
 from brokers.upstox.generated import MarketDataFeedV3_pb2 as wire
+from brokers.upstox.key_book import KeyBook
 from brokers.upstox.quotes import FIRST_BYTE, read_quotes
 from brokers.upstox.walker import EARLIEST_MS, LATEST_MS, walk
 from market.errors import FrameError
@@ -38,7 +39,13 @@ _TRADED_AT = FEED_COLUMN_INDEX["traded_at_ms"]
 
 
 class UpstoxCodec:
-    """The module's functions as a ``FeedCodec``."""
+    """The module's functions as a ``FeedCodec``, and the keys that its frames have named.
+
+    Any number of threads.
+    """
+
+    def __init__(self) -> None:
+        self._book = KeyBook()
 
     def subscribe(self, keys: Sequence[str], mode: Mode) -> bytes:
         """See the module's ``subscribe``."""
@@ -50,7 +57,12 @@ class UpstoxCodec:
 
     def decode(self, frame: bytes) -> FeedFrame:
         """See the module's ``decode``."""
-        return decode(frame)
+        book = self._book
+        told = decode(frame, book)
+        if book.is_spent:
+            # Made-up keys, or those of many days: the ones that are told now come in again.
+            self._book = KeyBook()
+        return told
 
 
 def subscribe(keys: Sequence[str], mode: Mode) -> bytes:
@@ -63,8 +75,10 @@ def unsubscribe(keys: Sequence[str]) -> bytes:
     return _request("unsub", {"instrumentKeys": list(keys)})
 
 
-def decode(frame: bytes) -> FeedFrame:
+def decode(frame: bytes, book: KeyBook | None = None) -> FeedFrame:
     """Read one binary frame into columns.
+
+    With a ``book`` the keys are told by their places in it, where they have one.
 
     A frame without a type is a snapshot, because that type is 0. A type added later is taken for
     an update as long as it carries feeds. Entries whose content is of no known kind are left out.
@@ -77,7 +91,7 @@ def decode(frame: bytes) -> FeedFrame:
     """
     if frame[:1] == FIRST_BYTE:
         return read_quotes(frame)
-    walked = walk(frame)
+    walked = walk(frame, book)
     if walked is None:
         return decode_by_library(frame)
     return FeedFrame(

@@ -8,6 +8,7 @@ left to it, so that this walk has to be right only about the frames that it take
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,9 @@ from google.protobuf.descriptor import FieldDescriptor
 from numpy.typing import NDArray
 
 from brokers.interface import FEED_COLUMN_INDEX, FEED_COLUMNS
+from brokers.keys import FrameKeys
 from brokers.upstox.generated import MarketDataFeedV3_pb2 as wire
+from brokers.upstox.key_book import CAPACITY, KeyBook, place_of
 from brokers.upstox.wire_format import (
     EIGHT_BYTES,
     PART,
@@ -30,15 +33,15 @@ from brokers.upstox.wire_format import (
     tag,
     varint,
 )
-from transforms.kernel import compiled
+from transforms.kernel import compiled, inlined
 
 # 2000-01-01 and 2100-01-01: outside them a number is no instant, and a database would refuse it.
 EARLIEST_MS, LATEST_MS = 946_684_800_000, 4_102_444_800_000
 
 # The places where a message can stand; one type in two places is two of them.
 _RESPONSE, _ENTRY, _FEED, _BARE, _FULL, _FIRST, _MARKET, _INDEX = range(8)
-_LTPC, _LEVELS, _QUOTE, _GREEKS, _BARS, _BAR, _LATER_BAR, _SKIMMED = range(8, 16)
-_PLACES, _DEPTH = 16, 8
+_LTPC, _LEVELS, _QUOTE, _GREEKS, _BARS, _BAR, _SKIMMED = range(8, 15)
+_PLACES, _DEPTH = 15, 8
 # What is done with a field: a column's number, a child's place, or one of these.
 _UNKNOWN, _REFUSED, _KEY, _INTERVAL, _TYPE, _TIME, _CHILD = 30, 31, 32, 33, 34, 35, 64
 _WIDTH = len(FEED_COLUMNS)
@@ -47,6 +50,8 @@ _TAGS = 256
 _ENTRY_TAG = wire.FeedResponse.FEEDS_FIELD_NUMBER << 3 | PART
 _INTERVAL_TAG = wire.OHLC.INTERVAL_FIELD_NUMBER << 3 | PART
 _HAS_KEY = 1 << 32
+_SIGN_BITS, _MANTISSA_BITS, _NOT_FINITE = np.uint64(1), np.uint64(52), np.uint64(0x7FF)
+_NAN = np.uint64(0x7FF8 << 48)
 _UNION = 1 << _BARE | 1 << _FULL | 1 << _FIRST | 1 << _MARKET | 1 << _INDEX
 _FULL_MARKET, _FULL_INDEX = 1 << _FULL | 1 << _MARKET, 1 << _FULL | 1 << _INDEX
 
@@ -118,7 +123,6 @@ _ACTIONS: dict[int, dict[str, int]] = {
     _LEVELS: {"bidAskQuote": _CHILD + _QUOTE},
     _BARS: {"ohlc": _CHILD + _BAR},
     _BAR: {"interval": _INTERVAL},
-    _LATER_BAR: {"interval": _INTERVAL},
 }
 _TYPES: dict[int, Any] = {
     _RESPONSE: wire.FeedResponse.DESCRIPTOR,
@@ -135,7 +139,6 @@ _TYPES: dict[int, Any] = {
     _GREEKS: wire.OptionGreeks.DESCRIPTOR,
     _BARS: wire.MarketOHLC.DESCRIPTOR,
     _BAR: wire.OHLC.DESCRIPTOR,
-    _LATER_BAR: wire.OHLC.DESCRIPTOR,
 }
 _SHAPES = {
     FieldDescriptor.CPPTYPE_DOUBLE: EIGHT_BYTES,
@@ -151,32 +154,52 @@ class Walked:
     Attributes:
         type_number: 0 for a snapshot.
         published_at_ms: epoch ms; 0 if not told.
-        keys: one for each row, all different.
+        keys: one for each row, all different; by their places in the book where it has them all.
         values: shape (keys, ``FEED_COLUMNS``); NaN where the frame is silent.
     """
 
     type_number: int
     published_at_ms: int
-    keys: tuple[str, ...]
+    keys: Sequence[str]
     values: NDArray[np.float64]
 
 
-def walk(frame: bytes) -> Walked | None:
-    """The columns of a frame of ticks; None where the protobuf library has to judge."""
+def walk(frame: bytes, book: KeyBook | None = None) -> Walked | None:
+    """The columns of a frame of ticks; None where the protobuf library has to judge.
+
+    Args:
+        book: the keys of earlier frames; new ones are added as long as there is room.
+    """
     if not isinstance(frame, bytes) or not frame:
         return None
     data = np.frombuffer(frame, np.uint8)
-    rows, type_number, at_ms, values, spans = _walk(data, _SCHEMA)
+    slots, entries = (0, 0) if book is None else (book.slots, book.entries)
+    rows, type_number, at_ms, unplaced, values, places, spans = _walk(data, _SCHEMA, slots, entries)
     if rows <= 0 or not (at_ms == 0 or EARLIEST_MS <= at_ms < LATEST_MS):
         return None
+    if book is not None and unplaced == 0:
+        return Walked(type_number, at_ms, FrameKeys(book.names, places), values)
+    keys = _read(frame, spans)
+    if len(set(keys)) != rows:
+        return None
+    return Walked(type_number, at_ms, keys if book is None else _placed(keys, book), values)
+
+
+def _read(frame: bytes, spans: NDArray[np.int64]) -> tuple[str, ...]:
     text = frame.decode("latin-1")  # in one go; the keys themselves are ASCII
-    keys = tuple([text[begin:end] for begin, end in spans.tolist()])
-    return Walked(type_number, at_ms, keys, values) if len(set(keys)) == rows else None
+    return tuple([text[begin:end] for begin, end in spans.tolist()])
+
+
+def _placed(keys: tuple[str, ...], book: KeyBook) -> Sequence[str]:
+    """The keys by their places; as they are if the book has no room for one of them."""
+    places = [book.add(key) for key in keys]
+    return keys if None in places else FrameKeys(book.names, np.array(places, np.int64))
 
 
 def warm() -> None:
     """Compile the walk, or read it from the cache."""
-    walk(wire.FeedResponse(feeds={"": wire.Feed(ltpc=wire.LTPC(ltp=1.0))}).SerializeToString())
+    feeds = {"key": wire.Feed(ltpc=wire.LTPC(ltp=1.0))}
+    walk(wire.FeedResponse(feeds=feeds).SerializeToString(), KeyBook())
 
 
 def _schema() -> NDArray[np.uint8]:
@@ -202,8 +225,11 @@ _SCHEMA = _schema()
 
 
 @compiled
-def _walk(data: Any, schema: Any) -> tuple[int, int, int, Any, Any]:
-    """Rows taken (0: not to be read here), type, time, values and where the keys stand.
+def _walk(
+    data: Any, schema: Any, slots: int, entries: int
+) -> tuple[int, int, int, int, Any, Any, Any]:
+    """Rows taken (0: not to be read here), type, time, keys without a place, and by row: values,
+    the keys' places and where in the frame they stand.
 
     A message is entered only if it ends within the one that it stands in. Both arrays are the
     caller's, so that their addresses hold for the whole call.
@@ -212,26 +238,33 @@ def _walk(data: Any, schema: Any) -> tuple[int, int, int, Any, Any]:
     actions: Any = np.int64(schema.ctypes.data)
     finish = start + len(data)
     rows = max(count(start, finish, _ENTRY_TAG), 0)
-    values, spans = np.zeros((rows, _WIDTH)), np.zeros((rows, 2), np.int64)
+    values, spans = np.full((rows, _WIDTH), np.nan), np.zeros((rows, 2), np.int64)
     bits, head = values.view(np.uint64), np.zeros(2, np.int64)
     ends, places = np.zeros(_DEPTH, np.int64), np.zeros(_DEPTH, np.int64)
-    ends[0], places[0] = finish, _RESPONSE
     at, depth, row, seen = start, 0, -1, 0
+    ends[0], places[0] = end, place = finish, _RESPONSE
     while at >= 0 and rows > 0:
-        end, place = ends[depth], places[depth]
         if at == end:
             if depth == 0 or (place == _ENTRY and not _is_whole(seen)):
                 break
             depth -= 1
+            end, place = ends[depth], places[depth]
             continue
         action, begin, at, figure = _field(actions + place * _TAGS, at, end)
         if at < 0:
             break
-        if action >= _CHILD:
+        if action < _WIDTH:
+            bits[row, action] = figure if _is_told(figure) else _NAN
+        elif action == _UNKNOWN:
+            continue
+        elif action >= _CHILD:
             child = _child(action - _CHILD, place, seen, begin, at)
+            if child == _SKIMMED:
+                continue
             row, seen = _noted(row, seen, child)
             depth += 1
-            ends[depth], places[depth] = at, child
+            end, place = at, child
+            ends[depth], places[depth] = end, place
             at = begin if child >= 0 and depth + 1 < _DEPTH else -1
         elif action == _KEY:
             spans[row, 0], spans[row, 1] = begin - start, at - start
@@ -239,14 +272,32 @@ def _walk(data: Any, schema: Any) -> tuple[int, int, int, Any, Any]:
             seen |= _HAS_KEY
         elif action >= _TYPE:
             head[action - _TYPE] = figure
-        elif action < _WIDTH:
-            bits[row, action] = figure
     _settle(values)
     taken = rows if depth == 0 and at == finish else 0
-    return taken, head[0] & 0xFFFFFFFF, head[1], values, spans
+    places, unplaced = _places_of(spans, start, slots, entries, taken)
+    return taken * (unplaced >= 0), head[0] & 0xFFFFFFFF, head[1], unplaced, values, places, spans
 
 
-@compiled
+@inlined
+def _places_of(spans: Any, start: int, slots: int, entries: int, rows: int) -> tuple[Any, int]:
+    """Each key's place in a book, or −1, and how many have none; −1 if a key comes twice."""
+    places, seen = np.full(rows, -1), np.zeros(CAPACITY // 64, np.uint64)
+    if slots == 0:
+        return places, rows
+    unplaced = 0
+    for row in range(rows):
+        place = place_of(slots, entries, start + spans[row, 0], start + spans[row, 1])
+        if place < 0:
+            unplaced += 1
+            continue
+        places[row], bit = place, np.uint64(1) << np.uint64(place & 63)
+        if seen[place >> 6] & bit:
+            return places, -1
+        seen[place >> 6] |= bit
+    return places, unplaced
+
+
+@inlined
 def _field(actions: int, at: int, end: int) -> tuple[int, int, int, Any]:
     """What to do with the field at ``at``, where its content begins and ends, and a scalar's bits.
 
@@ -271,24 +322,27 @@ def _field(actions: int, at: int, end: int) -> tuple[int, int, int, Any]:
     return action if action != _INTERVAL else _UNKNOWN, begin, stop, figure
 
 
-@compiled
+@inlined
 def _bits(integer: int) -> Any:
     number: Any = np.float64(integer)
     return number.view(np.uint64)
 
 
-@compiled
+@inlined
 def _child(place: int, parent: int, seen: int, begin: int, end: int) -> int:
-    """The place as which a child is read; −1 if it may not come again."""
+    """The place as which a child is read; −1 if it is wrong or may not come again."""
     has_come = seen & 1 << place != 0
     if place == _BAR:
-        return _BAR if not has_come and _is_daily(begin, end) else _LATER_BAR
-    if place in (_ENTRY, _SKIMMED) or not has_come:
-        return place
-    return _SKIMMED if place == _QUOTE and parent == _LEVELS else -1  # deeper levels
+        kind = _kind_of_bar(begin, end)
+        if kind < 0:
+            return -1
+        return _BAR if kind == 1 and not has_come else _SKIMMED
+    if place == _SKIMMED or (place == _QUOTE and parent == _LEVELS and has_come):
+        return _SKIMMED if _is_sound(begin, end) else -1  # deeper levels
+    return place if place == _ENTRY or not has_come else -1
 
 
-@compiled
+@inlined
 def _noted(row: int, seen: int, child: int) -> tuple[int, int]:
     """The row and what has come in its entry, once a child is entered."""
     if child == _ENTRY:
@@ -297,21 +351,34 @@ def _noted(row: int, seen: int, child: int) -> tuple[int, int]:
 
 
 @compiled
-def _is_daily(at: int, end: int) -> bool:
-    """Whether a bar is the day's: the last word on its interval is "1d"."""
-    is_daily = False
+def _is_sound(at: int, end: int) -> bool:
+    """Whether a message of which nothing is asked ends where it says."""
     while 0 <= at < end:
-        number, begin = tag(at, end)
-        if begin < 0:
-            return False
-        at = skip(number & 7, begin, end)
-        if number == _INTERVAL_TAG and at >= 0:
-            begin, at = part(begin, end)
-            is_daily = at - begin == 2 and byte_at(begin) == 49 and byte_at(begin + 1) == 100
-    return is_daily
+        number, at = tag(at, end)
+        if at >= 0:
+            at = skip(number & 7, at, end)
+    return at == end
 
 
 @compiled
+def _kind_of_bar(at: int, end: int) -> int:
+    """1 if a sound bar is the day's: the last word on its interval is "1d"; 0 if not, or −1."""
+    is_daily = False
+    while at < end:
+        number, begin = tag(at, end)
+        if begin < 0:
+            return -1
+        at = skip(number & 7, begin, end)
+        if number == _INTERVAL_TAG and at >= 0:
+            begin, at = part(begin, end)
+            at = at if is_ascii(begin, at) else -1
+            is_daily = at - begin == 2 and byte_at(begin) == 49 and byte_at(begin + 1) == 100
+        if at < 0:
+            return -1
+    return 1 if is_daily else 0
+
+
+@inlined
 def _is_whole(seen: int) -> bool:
     """Whether an entry has a key, a value, and exactly one known kind of content."""
     kind = seen & _UNION
@@ -319,13 +386,15 @@ def _is_whole(seen: int) -> bool:
     return seen & _HAS_KEY != 0 and seen & 1 << _FEED != 0 and is_known
 
 
-@compiled
+@inlined
+def _is_told(figure: Any) -> Any:
+    """Whether bits are a number that was told: not zero, which proto3 does not send, and finite."""
+    return figure << _SIGN_BITS != 0 and figure >> _MANTISSA_BITS & _NOT_FINITE != _NOT_FINITE
+
+
+@inlined
 def _settle(values: Any) -> None:
-    """Nothing told: a zero, which proto3 does not send, what is not finite, what is no instant."""
+    """Not told: a trade's time that is no instant."""
     for row in range(len(values)):
-        for i in range(_WIDTH):
-            value = values[row, i]
-            if value == 0 or not np.isfinite(value):
-                values[row, i] = np.nan
         if not EARLIEST_MS <= values[row, _TRADED_AT] < LATEST_MS:
             values[row, _TRADED_AT] = np.nan

@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from transforms.kernel import compiled
+from transforms.kernel import inlined
 
 # The shapes of a field's bytes; 3 and 4 are groups, which proto3 does not have.
 VARINT, EIGHT_BYTES, PART, FOUR_BYTES = 0, 1, 2, 5
@@ -38,10 +38,11 @@ def _loader(stored: Any, result: Any) -> Any:
 
 
 byte_at = _loader(types.uint8, types.int64)
+int_at = _loader(types.uint32, types.int64)
 word_at = _loader(types.uint64, types.uint64)
 
 
-@compiled
+@inlined
 def varint(at: int, end: int) -> tuple[int, int]:
     """A number of at most nine bytes, so not a negative one, and the place behind it."""
     value = 0
@@ -56,7 +57,7 @@ def varint(at: int, end: int) -> tuple[int, int]:
     return value, -1
 
 
-@compiled
+@inlined
 def tag(at: int, end: int) -> tuple[int, int]:
     """Number and shape of a field, in one byte or two as short as can be, and the place behind."""
     if at >= end:
@@ -69,7 +70,7 @@ def tag(at: int, end: int) -> tuple[int, int]:
     return first & 0x7F | byte_at(at + 1) << 7, at + 2
 
 
-@compiled
+@inlined
 def part(at: int, end: int) -> tuple[int, int]:
     """Where a part with a length before it begins and ends; end −1 if it leaves its parent."""
     length, begin = varint(at, end)
@@ -78,7 +79,7 @@ def part(at: int, end: int) -> tuple[int, int]:
     return begin, begin + length
 
 
-@compiled
+@inlined
 def skip(shape: int, at: int, end: int) -> int:
     """The place behind the value of a field that nobody asks for."""
     if shape == VARINT:
@@ -89,7 +90,7 @@ def skip(shape: int, at: int, end: int) -> int:
     return at + size if shape in (EIGHT_BYTES, FOUR_BYTES) and size <= end - at else -1
 
 
-@compiled
+@inlined
 def double_bits(at: int, end: int) -> tuple[Any, int]:
     """A double as the integer of its bits, and the place behind it."""
     if end - at < 8:
@@ -97,7 +98,7 @@ def double_bits(at: int, end: int) -> tuple[Any, int]:
     return word_at(at), at + 8
 
 
-@compiled
+@inlined
 def is_ascii(begin: int, end: int) -> bool:
     """Whether text needs no check of its UTF-8."""
     high = 0
@@ -106,7 +107,7 @@ def is_ascii(begin: int, end: int) -> bool:
     return high < 0x80
 
 
-@compiled
+@inlined
 def count(at: int, end: int, wanted: int) -> int:
     """How often a tag comes in a message, its parts not opened; −1 if it cannot be told."""
     found = 0

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from brokers.interface import FEED_COLUMNS, FeedFrame, FrameKind
 from brokers.upstox.codec import decode
 from market.live_frame import LiveTable
-from streaming import derived, table
+from streaming import derived, quotes, table
 from streaming.chain_view import ChainView, view_of
 from streaming.live import LiveState, warm
 from tests.strategies import AS_OF, RULES
@@ -394,9 +394,12 @@ def test_nothing_compiles_after_warming() -> None:
     tell(made, CALL, 600, Told(last_price=102.5))
     made.take_chain(view_of(contracts(), RULES), NUMBERS)
     made.mark(AS_OF)
-    kernels = (table._merge, table._put, derived._contract_columns, derived._newest_rows)
+    kernels = (
+        *(table._merge, table._put, quotes._take),
+        *(derived._contract_columns, derived._newest_rows),
+    )
     compiled = [len(kernel.signatures) for kernel in kernels]  # type: ignore[attr-defined]
-    assert compiled == [1, 1, 1, 1]
+    assert compiled == [1] * len(kernels)
 
 
 def test_a_frame_without_entries_changes_nothing() -> None:

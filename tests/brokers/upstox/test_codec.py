@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,9 @@ from hypothesis import strategies as st
 from upstox_client.feeder.proto import MarketDataFeedV3_pb2 as referee
 
 from brokers.interface import FEED_COLUMNS, FeedFrame, FrameKind, Mode
+from brokers.keys import FrameKeys
 from brokers.upstox.codec import UpstoxCodec, decode, subscribe, unsubscribe
+from brokers.upstox.key_book import CAPACITY
 from market.errors import FrameError
 
 NOON_MS = 1_795_588_200_000
@@ -389,3 +393,51 @@ def test_class_is_the_functions() -> None:
     assert codec.subscribe(["k"], Mode.FULL) == subscribe(["k"], Mode.FULL)
     assert codec.unsubscribe(["k"]) == unsubscribe(["k"])
     assert codec.decode(frame).keys == decode(frame).keys
+
+
+def _frame_of(keys: Iterable[str]) -> bytes:
+    feeds = {key: referee.Feed(ltpc={"ltp": 2.0}) for key in keys}
+    return referee.FeedResponse(feeds=feeds).SerializeToString()
+
+
+def test_keys_that_are_known_come_by_their_places() -> None:
+    """From its first frame on; another codec has places of its own."""
+    codec, other = UpstoxCodec(), UpstoxCodec()
+    first, again = (codec.decode(_frame_of(keys)).keys for keys in ("ab", "cba"))
+    elsewhere = other.decode(_frame_of("c")).keys
+    assert isinstance(first, FrameKeys) and isinstance(again, FrameKeys)
+    assert isinstance(elsewhere, FrameKeys)
+    assert first.names is again.names and first.names is not elsewhere.names
+    assert set(first.places.tolist()) == {0, 1}
+    assert [again.names[place] for place in again.places] == list(again)
+    assert (set(again), len(again.names)) == ({"a", "b", "c"}, 3)
+    assert (list(elsewhere), elsewhere.places.tolist()) == (["c"], [0])
+
+
+def test_made_up_keys_do_not_pile_up() -> None:
+    """A codec that is told ever new keys forgets them, and reads each frame all the same."""
+    codec, lists = UpstoxCodec(), set[int]()
+    for number in range(40):
+        made_up = [f"NSE_FO|{number}x{n}" for n in range(1_000)]
+        found = codec.decode(_frame_of(made_up)).keys
+        assert sorted(found) == sorted(made_up)
+        known = codec.decode(_frame_of("ab")).keys
+        assert isinstance(known, FrameKeys) and set(known) == {"a", "b"}
+        assert len(known.names) <= CAPACITY
+        lists.add(id(known.names))
+    assert len(lists) > 1
+
+
+def test_a_key_too_long_for_the_book_is_told_as_text() -> None:
+    """It costs the frame its places, not the key."""
+    codec, keys = UpstoxCodec(), ["a", "k" * 100]
+    assert sorted(codec.decode(_frame_of(keys)).keys) == keys
+
+
+def test_threads_share_a_codec() -> None:
+    """The event loop and a replay decode at the same time: each gets its own frame's keys."""
+    codec = UpstoxCodec()
+    told = [[f"NSE_FO|{(7 * n + i) % 300}" for i in range(20)] for n in range(200)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda keys: set(codec.decode(_frame_of(keys)).keys), told))
+    assert found == [set(keys) for keys in told]
