@@ -9,7 +9,7 @@ import typer
 
 from benchmarks.report import Metric, as_json
 
-NAMES = ("ingest", "journal", "landing", "latency", "pricing", "growth", "marking")
+NAMES = ("ingest", "journal", "landing", "latency", "pricing", "growth", "marking", "tick_layout")
 
 
 def main(

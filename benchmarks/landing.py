@@ -127,14 +127,15 @@ def _batches(epoch: int, count: int) -> list[TickBatch]:
                 event_at_ms,
                 random.integers(1, 3_000, BATCH_ROWS, dtype=np.int32),
                 np.zeros(BATCH_ROWS, dtype=np.bool_),
-                _values(random, event_at_ms),
+                made_values(random, event_at_ms),
             )
         )
     return made
 
 
-def _values(random: np.random.Generator, event_at_ms: np.ndarray) -> np.ndarray:
-    values = np.round(random.uniform(0.05, 500, (BATCH_ROWS, len(FEED_COLUMNS))) * 20) / 20
+def made_values(random: np.random.Generator, event_at_ms: np.ndarray) -> np.ndarray:
+    """Values of every feed column for ticks at these instants, none of them missing."""
+    values = np.round(random.uniform(0.05, 500, (len(event_at_ms), len(FEED_COLUMNS))) * 20) / 20
     values[:, FEED_COLUMN_INDEX["traded_at_ms"]] = event_at_ms - 40
     return values
 

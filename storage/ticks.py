@@ -11,6 +11,7 @@ from importlib.resources import files
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import polars as pl
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -32,11 +33,18 @@ _KEEPALIVE = {
     "tcp_user_timeout": 10_000,
 }
 
+_MINUTE_MS = 60_000
+
 _MARK = """
     SELECT last_sequence, epoch_rows, newest_event_at FROM ingest_ledger
     WHERE epoch = %s ORDER BY last_sequence DESC LIMIT 1
 """
+# The minutes that the batch touched are noted in the same statement, for ``rollups`` to compute.
 _LEDGER = """
+    WITH noted AS (
+        INSERT INTO tick_minute_note (minute_at)
+        SELECT to_timestamp(60.0 * minute) FROM unnest(%s::bigint[]) AS minute
+    )
     INSERT INTO ingest_ledger
         (epoch, first_sequence, last_sequence, row_count, epoch_rows, newest_event_at)
     VALUES (%s, %s, %s, %s, %s, greatest(%s, to_timestamp(%s / 1000.0)))
@@ -218,6 +226,7 @@ def _ledger_row(batch: TickBatch, mark: _Mark) -> tuple[object, ...]:
     count = len(batch)
     newest_ms = int(batch.event_at_ms.max()) if count else None
     return (
+        np.unique(batch.event_at_ms // _MINUTE_MS).tolist(),
         batch.epoch,
         batch.first_sequence,
         batch.last_sequence,

@@ -19,6 +19,7 @@ MIGRATIONS = [
     "0003_contract_columns",
     "0004_alert",
     "0005_gap_instruments",
+    "0006_minutes",
 ]
 
 
