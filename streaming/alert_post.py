@@ -17,7 +17,7 @@ import structlog
 from market.errors import DatabaseUnavailable, StorageError
 from storage import alerts
 from streaming.alerts import OUTBOX, RECENT, AlertDesk
-from streaming.webhook import Notice, Webhook
+from streaming.webhook import Notice, Sender
 from transforms.signals.record import Signal
 
 Channel = Callable[[Sequence[Signal]], None]
@@ -36,12 +36,16 @@ def log_channel(signals: Sequence[Signal]) -> None:
         log.info("alert", kind=signal.kind.value, reason=signal.reason, at=signal.at.isoformat())
 
 
-def webhook_channel(webhook: Webhook) -> Channel:
-    """One notice for alerts that came together, so that they do not crowd out other alarms."""
+def webhook_channel(sender: Sender) -> Channel:
+    """One notice for alerts that came together, so that they do not crowd out other alarms.
+
+    Args:
+        sender: the webhook, or what sends as it does.
+    """
 
     def tell(signals: Sequence[Signal]) -> None:
         text = "; ".join(signal.reason for signal in signals)
-        webhook.offer(Notice("alert", text, max(signal.at for signal in signals)))
+        sender.offer(Notice("alert", text, max(signal.at for signal in signals)))
 
     return tell
 
