@@ -93,7 +93,7 @@ class Gaps:
         own = [g for g in self._waiting.values() if g.slot == gap.slot]
         if len(self._waiting) >= self._gap_limit and own:
             # Memory is bounded, and a gap is never lost: the time between two becomes one too.
-            gap = _joined(own[-1], gap)
+            gap = _joined(self._waiting.pop(_identity(own[-1])), gap)
         self._add(gap)
 
     def _add(self, gap: ClosedGap) -> None:
@@ -242,8 +242,8 @@ def _identity(gap: ClosedGap | Recorded) -> _Identity:
 
 
 def _joined(first: ClosedGap, second: ClosedGap) -> ClosedGap:
-    to_at = max(first.to_at, second.to_at)
-    return replace(first, to_at=to_at, keys=_union(first.keys, second.keys))
+    from_at, to_at = min(first.from_at, second.from_at), max(first.to_at, second.to_at)
+    return replace(first, from_at=from_at, to_at=to_at, keys=_union(first.keys, second.keys))
 
 
 def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
