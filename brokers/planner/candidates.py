@@ -133,6 +133,11 @@ def ranked_spots(
     return ranked
 
 
+def tier_weight(tier: int) -> float:
+    """What a second of staleness costs in this tier, relative to others."""
+    return _TIER_WEIGHTS[tier]
+
+
 def money_of(strikes: Sequence[float], price: float, before: float | None = None) -> float:
     """The listed strike nearest the price, the lower one of two; the old one if not clearly left.
 

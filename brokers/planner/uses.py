@@ -62,6 +62,10 @@ class Room:
             return dict(next(iter(self._free.values()), {}))
         return {m: sum(free.get(m, 0) for free in self._free.values()) for m in MODES}
 
+    def left(self, index: int) -> dict[str, int]:
+        """Keys that still fit on one socket in each mode; nothing on a dead one."""
+        return {str(mode): count for mode, count in self._free.get(index, {}).items()}
+
     def emptiest_home(self, not_on: int | None = None) -> int:
         """The socket, dead or alive, that the least weight belongs to; another than ``not_on``."""
         every = [i for i in range(len(self._home_loads)) if i != not_on]
