@@ -21,8 +21,10 @@ import structlog
 from brokers.interface import FEED_COLUMN_INDEX, FEED_COLUMNS, FeedFrame, FrameKind, Instrument
 from brokers.keys import KeyNumbers
 from market.contract import Kind
-from market.rules import IST, Rules, Session
+from market.rules import Rules, Session
+from storage.rollups import StoredMinute
 from streaming.minute_bars import MINUTE_MS, MinuteBars, RawMinute
+from streaming.priming import Followed, Primed, primed, session_at
 from streaming.table import plain
 from transforms.kernel import compiled
 from transforms.signals.interest import InterestWatch, interest_signal
@@ -38,7 +40,7 @@ SILENCE = timedelta(seconds=5)
 # A frame from further ahead than this would end minutes that are not over.
 _LONGEST_LEAD_MS = 10 * MINUTE_MS
 _WIDTH, _INTEREST = len(FEED_COLUMNS), FEED_COLUMN_INDEX["open_interest_units"]
-_TOLD = [FEED_COLUMN_INDEX[name] for name in ("last_price", "volume_units")]
+_TOLD = [FEED_COLUMN_INDEX[name] for name in ("last_price", "volume_units", "traded_at_ms")]
 _ABSENT, _WATCHED = -1, -2
 
 log = structlog.get_logger(__name__)
@@ -66,7 +68,12 @@ class AlertDesk:
         self._interest = np.empty(0)
         self._interest_watch = InterestWatch()
         self._day: date | None = None
-        self._due: deque[tuple[SymbolWatch, MinuteBar | Mapping[str, float]]] = deque()
+        self._due: deque[tuple[str, MinuteBar | Mapping[str, float]]] = deque()
+        self._followed: dict[str, Followed] = {}
+        self._levels: dict[str, Mapping[str, float]] = {}
+        self._judged_to: dict[str, datetime] = {}
+        self._heard_from: datetime | None = None
+        self._held_until: datetime | None = None
         self._recent: deque[Signal] = deque(maxlen=RECENT)
         self._outbox: deque[Signal] = deque()
 
@@ -93,7 +100,7 @@ class AlertDesk:
         """What the newest chain of a symbol says, as ``SymbolWatch.take_levels``."""
         if symbol in self._watches:
             # In line behind the minutes that were over before: they are judged by the old levels.
-            self._due.append((self._watches[symbol], levels))
+            self._due.append((symbol, levels))
 
     def take_frame(self, frame: FeedFrame, received_at_ms: float) -> None:
         """Bring the running minute up to a frame; never raises."""
@@ -112,13 +119,52 @@ class AlertDesk:
         """
         with self._guarded("the end of a minute"):
             self._end(self._bars.close_before((now - SILENCE).timestamp() * 1000))
+        if self._held_until is not None and now < self._held_until:
+            return
         for _ in range(min(PORTION, len(self._due))):
-            watch, news = self._due.popleft()
-            with self._guarded(watch.symbol):
-                if isinstance(news, MinuteBar):
-                    self._tell(watch.take(news))
-                else:
-                    watch.take_levels(news)
+            symbol, news = self._due.popleft()
+            with self._guarded(symbol):
+                self._judge(symbol, news)
+
+    def hold(self, until: datetime) -> None:
+        """Let minutes wait for ``prime``, but no longer than ``until`` by the clock of ``work``."""
+        self._held_until = until
+
+    def followed(self) -> list[Followed]:
+        """What ``primed`` has to make watches of."""
+        return list(self._followed.values())
+
+    def heard_from(self, now: datetime) -> datetime:
+        """Since when this desk hears the exchange: the start of its first minute; ``now`` if never.
+
+        That minute may have been heard in part only: as it is stored it is fuller.
+        """
+        return now if self._heard_from is None else self._heard_from
+
+    def prime(self, minutes: Iterable[StoredMinute], now: datetime) -> None:
+        """Go on where an earlier process left off; nothing of its minutes is told again.
+
+        All at once and therefore slow: ``primed`` makes the same in a thread, for ``take_over``.
+
+        Args:
+            minutes: from ``primed_from(rules, now)`` on, oldest first.
+            now: our clock.
+        """
+        heard_from = self.heard_from(now)
+        self.take_over(primed(self.followed(), minutes, self._rules, heard_from), heard_from)
+
+    def take_over(self, watches: Iterable[Primed], heard_from: datetime) -> None:
+        """Take primed watches into use; what waits is judged by them, and told.
+
+        Args:
+            heard_from: the same that the watches were made with.
+        """
+        for one in watches:
+            # What is followed may have changed meanwhile.
+            if self._followed.get(one.followed.symbol) == one.followed:
+                with self._guarded(one.followed.symbol):
+                    self._take_over(one, heard_from + timedelta(minutes=1))
+        self._held_until = None
 
     def restore(self, signals: Sequence[Signal]) -> None:
         """Show alerts that an earlier process stored, oldest first."""
@@ -142,6 +188,7 @@ class AlertDesk:
         if self._volume_keys.get(symbol) != of.broker_key:
             # Another future trades another volume: what was usual begins anew with it.
             self._watches[symbol] = SymbolWatch(symbol, str(of.contract))
+            self._followed[symbol] = Followed(symbol, str(spot.contract), str(of.contract))
         self._spot_keys[symbol], self._volume_keys[symbol] = spot.broker_key, of.broker_key
         keys = spot.broker_key, of.broker_key
         self._bars.follow(keys)
@@ -156,26 +203,59 @@ class AlertDesk:
     def _take(self, frame: FeedFrame, at_ms: float) -> None:
         # First the end of the minute before, so that what is judged is what was known by then.
         self._end(self._bars.close_before(at_ms))
+        if self._heard_from is None and self._bars.starts_ms is not None:
+            self._heard_from = datetime.fromtimestamp(self._bars.starts_ms / 1000, UTC)
         is_snapshot = frame.kind is FrameKind.SNAPSHOT
         rows = self._rows.of(frame.keys)
         if _note_interest(self._interest, rows, plain(frame.values, (len(rows), _WIDTH))):
             for i in np.flatnonzero(rows == _WATCHED).tolist():
-                price, units = frame.values[i, _TOLD].tolist()
-                self._bars.take(frame.keys[i], at_ms, price, units, is_snapshot)
+                price, units, traded_at_ms = frame.values[i, _TOLD].tolist()
+                self._bars.take(frame.keys[i], at_ms, price, units, is_snapshot, traded_at_ms)
 
     def _end(self, minutes: Sequence[RawMinute]) -> None:
         if not minutes:
             return
         starts_at = datetime.fromtimestamp(minutes[0].starts_ms / 1000, UTC)
-        session = _session_at(self._rules, starts_at)
+        session = session_at(self._rules, starts_at)
         if session is None:
             return
         by_key = {minute.key: minute for minute in minutes}
-        for symbol, watch in self._watches.items():
-            if (spot := by_key.get(self._spot_keys[symbol])) is not None:
+        for symbol, spot_key in self._spot_keys.items():
+            if (spot := by_key.get(spot_key)) is not None:
                 volume = by_key.get(self._volume_keys[symbol])
-                self._due.append((watch, _bar(spot, volume, starts_at, session)))
+                self._due.append((symbol, _bar(spot, volume, starts_at, session)))
         self._sample_interest(starts_at + timedelta(minutes=1), session.day)
+
+    def _judge(self, symbol: str, news: MinuteBar | Mapping[str, float]) -> None:
+        watch = self._watches[symbol]
+        if isinstance(news, MinuteBar):
+            self._judged_to[symbol] = news.ends_at
+            self._tell(watch.take(news))
+        else:
+            self._levels[symbol] = news
+            watch.take_levels(news)
+
+    def _take_over(self, one: Primed, first_ends_at: datetime) -> None:
+        symbol, watch = one.followed.symbol, one.watch
+        judged_to = self._judged_to.get(symbol)
+        for bar in one.since:
+            if judged_to is not None and bar.ends_at <= judged_to:
+                watch.take(bar)
+            elif bar.ends_at == first_ends_at:
+                self._replace_first(symbol, bar)
+        if symbol in self._levels:
+            watch.take_levels(self._levels[symbol])
+        self._watches[symbol] = watch
+
+    def _replace_first(self, symbol: str, stored: MinuteBar) -> None:
+        """A minute that was heard in part and waits is judged as it is stored."""
+        for place, (whose, news) in enumerate(self._due):
+            if whose == symbol and isinstance(news, MinuteBar) and news.ends_at == stored.ends_at:
+                self._due[place] = symbol, stored
+                return
+        if self._heard_from is not None:
+            # Its price was heard by the earlier process only.
+            self._due.appendleft((symbol, stored))
 
     def _sample_interest(self, at: datetime, day: date) -> None:
         if day != self._day:
@@ -251,11 +331,6 @@ def _bar(
         spot.close,
         volume.volume_units if volume else float("nan"),
     )
-
-
-def _session_at(rules: Rules, at: datetime) -> Session | None:
-    sessions = rules.sessions(at.astimezone(IST).date())
-    return next((s for s in sessions if s.opens_at <= at < s.closes_at), None)
 
 
 def _expiry(instrument: Instrument) -> date:

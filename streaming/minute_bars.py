@@ -2,7 +2,7 @@
 
 Sans-I/O. A minute is over when the exchange speaks from a later one, so a replay gives the same
 minutes as the live run; ``close_before`` ends it where the exchange has fallen silent. What a
-minute means belongs in ``transforms.signals``.
+minute means belongs in ``transforms.signals``; the same minutes stored, in ``storage.rollups``.
 """
 
 from __future__ import annotations
@@ -54,10 +54,9 @@ class _Running:
         self.ticks += 1
 
     def units(self, day_units: float, is_snapshot: bool) -> None:
-        if isnan(self.day_units) or day_units < self.day_units or is_snapshot:
+        if day_units < self.day_units or is_snapshot:
             # What was traded while nobody listened did not happen in this minute.
-            self.is_whole = self.is_whole and day_units == self.day_units
-            self.start_units += day_units - self.day_units
+            self.is_whole = False
         self.day_units = day_units
 
     def finished(self, key: str, starts_ms: int) -> RawMinute | None:
@@ -89,8 +88,14 @@ class MinuteBars:
         for key in keys:
             self._running.setdefault(key, _Running())
 
-    def take(
-        self, key: str, at_ms: float, price: float, day_units: float, is_snapshot: bool = False
+    def take(  # noqa: PLR0917 - what one tick tells, in the feed's order
+        self,
+        key: str,
+        at_ms: float,
+        price: float,
+        day_units: float,
+        is_snapshot: bool = False,
+        traded_at_ms: float = float("nan"),
     ) -> list[RawMinute]:
         """One tick; the minutes that it ends, of every instrument.
 
@@ -98,7 +103,8 @@ class MinuteBars:
             at_ms: the exchange's time.
             price: ₹; NaN if the tick tells none.
             day_units: volume of the day so far; NaN if the tick tells none.
-            is_snapshot: state, not news: its price was not made in this minute.
+            is_snapshot: state, not news: its price may have been made before this minute.
+            traded_at_ms: when the price was made; NaN if the tick does not tell.
         """
         found = self.close_before(at_ms)
         running = self._running.get(key)
@@ -107,7 +113,8 @@ class MinuteBars:
         if at_ms < self._starts_ms:
             self.late_ticks += 1
             return found
-        if not isnan(price) and not is_snapshot:
+        # As the stored minutes have it: a snapshot's price counts unless it is known to be older.
+        if not isnan(price) and not (is_snapshot and traded_at_ms < self._starts_ms):
             running.price(price)
         if not isnan(day_units):
             running.units(day_units, is_snapshot)

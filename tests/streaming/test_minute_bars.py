@@ -18,7 +18,9 @@ def made(ticks: list[Tick]) -> list[RawMinute]:
     """The whole minutes of these ticks: (ms after the start, key, ₹, units of the day)."""
     bars = MinuteBars()
     bars.follow(["a", "b"])
-    found = [m for at, key, *told in ticks for m in bars.take(key, START_MS + at, *told)]
+    found = [
+        m for at, key, price, units in ticks for m in bars.take(key, START_MS + at, price, units)
+    ]
     last = ticks[-1][0] if ticks else 0
     return found + bars.close_before(START_MS + last + MINUTE_MS)
 
@@ -49,13 +51,24 @@ def test_what_was_traded_in_a_gap_is_in_no_minute() -> None:
     bars.follow(["a"])
     bars.take("a", START_MS, 100.0, 10.0)
     bars.take("a", START_MS + 60_000, 100.0, 20.0)
-    bars.take("a", START_MS + 70_000, 200.0, 900.0, is_snapshot=True)
+    bars.take("a", START_MS + 70_000, nan, 900.0, is_snapshot=True)
     (minute,) = bars.take("a", START_MS + 120_000, 100.0, 905.0)
     assert isnan(minute.volume_units)
-    assert minute.high == 100.0
-    bars.take("a", START_MS + 130_000, nan, 905.0, is_snapshot=True)
     (minute,) = bars.close_before(START_MS + 180_000)
     assert minute.volume_units == 5.0
+
+
+@pytest.mark.parametrize(
+    ("traded_ms", "high"), [(nan, 200.0), (START_MS, 200.0), (START_MS - 1, 100.0)]
+)
+def test_a_snapshots_price_may_be_old(traded_ms: float, high: float) -> None:
+    """It counts unless it is known to be from before the minute, as in the stored minutes."""
+    bars = MinuteBars()
+    bars.follow(["a"])
+    bars.take("a", START_MS, 100.0, nan)
+    bars.take("a", START_MS + 1, 200.0, nan, True, traded_ms)
+    (minute,) = bars.close_before(START_MS + MINUTE_MS)
+    assert minute.high == high
 
 
 def test_a_count_that_falls_is_a_new_day() -> None:

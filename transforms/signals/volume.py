@@ -7,7 +7,7 @@ the minutes before. Logarithms, since volume varies by factors; robust, since bu
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from math import exp, log
@@ -69,6 +69,11 @@ class VolumeWatch:
             last = self._earlier[-1]
             found = (self._residual(minute, volume) for minute, volume in sorted(last.items()))
             self._residuals.extend(r for r in found if r is not None)
+
+    def learn(self, bars: Iterable[MinuteBar]) -> None:
+        """The minutes of a whole earlier day, the day after the one learned before."""
+        if volumes := {b.minute: log(b.volume_units) for b in bars if b.volume_units > 0}:
+            self._earlier.append(volumes)
 
     def take(self, bar: MinuteBar) -> list[Signal]:
         """The signals of one more minute; one without a known volume says nothing."""

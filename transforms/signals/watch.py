@@ -7,7 +7,7 @@ their findings become signals with a score.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from itertools import pairwise
 from math import log
@@ -69,6 +69,10 @@ class SymbolWatch:
         for name, detector in self._levels.items():
             detector.move(levels.get(name, float("nan")))
 
+    def learn(self, bars: Iterable[MinuteBar]) -> None:
+        """A whole day from before the first minute taken: only what later days are held against."""
+        self._volume.learn(bars)
+
     def take(self, bar: MinuteBar) -> list[Signal]:
         """The signals of one more minute."""
         if bar.day != self._day:
@@ -82,9 +86,9 @@ class SymbolWatch:
     def _begin_day(self, day: date) -> None:
         is_first, self._day = self._day is None, day
         self._closes.clear()
+        self._volume.begin_day()
         if is_first:
             return  # levels that the chain told before the first minute are of today
-        self._volume.begin_day()
         for detector in self._breakouts:
             detector.begin_day()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
@@ -116,6 +117,21 @@ def test_unknown_volume_is_neither_judged_nor_usual() -> None:
 
 RULES = rules_for("nse")
 DAYS, KNOWN_DAYS, SEEDS = 20, 3, (11, 12, 13)
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=20)
+def test_a_day_learned_is_a_day_taken(seed: int) -> None:
+    """Whether earlier days were watched or learned, the third is judged alike."""
+    days = [bars([100.0] * 60, [*noisy(seed + n, 59), 0.0]) for n in range(3)]
+    days[2][50] = replace(days[2][50], volume_units=30_000.0)
+    whole, quick = signals(days), VolumeWatch("NIFTY", "NIFTY-20261229-FUT")
+    for day in days[:2]:
+        quick.learn(day)
+    quick.begin_day()
+    found = [s for b in days[2] for s in quick.take(b)]
+    assert found
+    assert found == [s for s in whole if s in found]
 
 
 def _future_minutes(market: Market, day: date) -> list[MinuteBar]:
