@@ -127,11 +127,15 @@ def plain(text: object, longest: int) -> str:
 def _last_price(entry: object) -> tuple[str, float | None]:
     told = entry if isinstance(entry, dict) else {}
     key, price = told.get("instrument_token"), told.get("last_price")
-    if not isinstance(key, str) or not _is_price(price):
+    if not isinstance(key, str) or not _is_key(key) or not _is_price(price):
         raise MalformedResponse(
             "a last price lacks instrument_token or a numeric last_price from ₹0 up"
         )
     return key, known(float(price))
+
+
+def _is_key(text: str) -> bool:
+    return text != "" and text.isprintable()
 
 
 def _is_price(value: object) -> TypeGuard[float]:

@@ -53,7 +53,7 @@ def read_chain(payload: ChainPayload, listed: Sequence[Instrument]) -> pl.DataFr
         ]
         _check(rows)
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        found = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        found = f"lacks {error}" if isinstance(error, KeyError) else str(error)[:300]
         raise MalformedResponse(
             f"option chain of {payload.symbol} for {payload.expiry}: {found}"
         ) from error
@@ -69,7 +69,7 @@ def _rows(payload: ChainPayload) -> list[_Json]:
         raise ValueError(f"data is {type(rows).__name__}, expected an array of at least one strike")
     for row in rows:
         if row["expiry"] != payload.expiry.isoformat():
-            raise ValueError(f"a row is of expiry {row['expiry']!r}, another was asked for")
+            raise ValueError(f"a row is of expiry {row['expiry']!r:.80}, another was asked for")
     return rows
 
 
@@ -153,7 +153,7 @@ def _object(parent: _Json, name: str) -> _Json:
 
 def _key(value: object) -> str:
     if not isinstance(value, str) or not _OPTION_KEY.fullmatch(value):
-        raise ValueError(f"instrument_key is {value!r}, expected NSE_FO|token or BSE_FO|token")
+        raise ValueError(f"instrument_key is {value!r:.80}, expected NSE_FO|token or BSE_FO|token")
     return value
 
 
@@ -161,7 +161,7 @@ def _strike(value: object) -> float:
     strike = _finite(value, "strike_price")
     lowest, highest = _STRIKE_RANGE
     if not lowest <= strike <= highest:
-        raise ValueError(f"strike_price is {value!r}, expected ₹{lowest} to ₹{highest:.0f}")
+        raise ValueError(f"strike_price is {value!r:.80}, expected ₹{lowest} to ₹{highest:.0f}")
     return strike
 
 
@@ -172,7 +172,7 @@ def _number(parent: _Json, name: str, *, is_signed: bool = False) -> float | Non
         return None
     number = _finite(value, name)
     if number < 0 and not is_signed:
-        raise ValueError(f"{name} is {value!r}, expected a number from 0 up")
+        raise ValueError(f"{name} is {value!r:.80}, expected a number from 0 up")
     return known(number)
 
 
@@ -181,11 +181,11 @@ def _units(parent: _Json, name: str) -> int | None:
     if number is None:
         return None
     if number >= _INT64_END or number != int(number):
-        raise ValueError(f"{name} is {number!r}, expected whole units")
+        raise ValueError(f"{name} is {number!r:.80}, expected whole units")
     return int(number)
 
 
 def _finite(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} is {value!r}, expected a finite number")
+        raise ValueError(f"{name} is {value!r:.80}, expected a finite number")
     return float(value)

@@ -10,6 +10,7 @@ identifies a contract only together with its expiry.
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import re
 import zlib
@@ -37,6 +38,9 @@ INDEX_KEYS: Mapping[str, str] = {
 _INDEX_SYMBOLS = {key: symbol for symbol, key in INDEX_KEYS.items()}
 # Both exchanges list dummies to test members' systems: 071NSETEST, DUMMYSAN, expiring in 2036.
 _TEST_SYMBOL = re.compile(r"\d*(NSE|BSE)TEST|DUMMY")
+# The real file is ~90 MB; what unpacks to more than this is no list but a trap for our memory.
+_LONGEST_MASTER_BYTES = 512 * 1024 * 1024
+_LONGEST_COMPLAINT = 300
 _KINDS = {"FUT": Kind.FUTURE, "CE": Kind.OPTION, "PE": Kind.OPTION}
 
 _Record = Mapping[str, Any]
@@ -82,10 +86,12 @@ def read_master(files: Sequence[bytes], symbols: Collection[str]) -> Master:
     derivatives, rejected = _collect(
         (r for r in records if _is_derivative(r)), lambda record: _derivative(record, by_key)
     )
+    spots, doubled_spots = _once(spots)
+    derivatives, doubled = _once(derivatives)
     return Master(
         instruments=(*_in_order(spots), *_in_order(derivatives)),
         unlisted=tuple(sorted(frozenset(symbols) - {s.contract.symbol for s in spots})),
-        rejected=(*rejected_spots, *rejected),
+        rejected=(*rejected_spots, *rejected, *doubled_spots, *doubled),
     )
 
 
@@ -95,7 +101,7 @@ def _records(body: bytes, wanted: frozenset[str]) -> list[_Record]:
 
     try:
         # A proxy may have undone the compression on the way.
-        text = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
+        text = _unzipped(body) if body[:2] == b"\x1f\x8b" else body
         parsed = json.loads(text, object_hook=keep)
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise MalformedResponse(
@@ -104,6 +110,14 @@ def _records(body: bytes, wanted: frozenset[str]) -> list[_Record]:
     if not isinstance(parsed, list):
         raise MalformedResponse("instrument master is not a JSON array of records")
     return [record for record in parsed if isinstance(record, dict)]
+
+
+def _unzipped(body: bytes) -> bytes:
+    with gzip.open(io.BytesIO(body)) as file:
+        text = file.read(_LONGEST_MASTER_BYTES + 1)
+    if len(text) > _LONGEST_MASTER_BYTES:
+        raise ValueError(f"it unpacks to more than {_LONGEST_MASTER_BYTES} bytes")
+    return text
 
 
 def _is_wanted(record: _Record, wanted: frozenset[str]) -> bool:
@@ -137,10 +151,24 @@ def _collect(
         try:
             instrument = read(record)
         except (KeyError, TypeError, ValueError) as error:
-            rejected.append(f"{record.get('instrument_key')!r}: {type(error).__name__} {error}")
+            complaint = f"{record.get('instrument_key')!r:.60}: {type(error).__name__} {error}"
+            rejected.append(complaint[:_LONGEST_COMPLAINT])
         else:
             found += [instrument] if instrument else []
     return found, rejected
+
+
+def _once(instruments: Iterable[Instrument]) -> tuple[list[Instrument], list[str]]:
+    """Each contract's first listing, and a complaint of each other one."""
+    first: dict[Contract, Instrument] = {}
+    doubled: list[str] = []
+    for instrument in instruments:
+        kept = first.setdefault(instrument.contract, instrument)
+        if kept is not instrument:
+            doubled.append(
+                f"{instrument.broker_key}: {instrument.contract} is {kept.broker_key} already"
+            )
+    return list(first.values()), doubled
 
 
 def _spot(record: _Record) -> Instrument:
@@ -173,7 +201,10 @@ def _derivative(record: _Record, by_key: Mapping[str, Underlying]) -> Instrument
 
 
 def _lot(record: _Record) -> int:
-    return int(_number(record, "lot_size"))
+    lot = _number(record, "lot_size")
+    if lot != int(lot):
+        raise ValueError(f"lot_size is {lot!r}, expected whole units")
+    return int(lot)
 
 
 def _tick(record: _Record) -> float:
@@ -182,8 +213,8 @@ def _tick(record: _Record) -> float:
 
 def _text(record: _Record, name: str) -> str:
     value = record[name]
-    if not isinstance(value, str) or not value:
-        raise ValueError(f"{name} is {value!r}, expected text")
+    if not isinstance(value, str) or not value.isprintable() or not value:
+        raise ValueError(f"{name} is {value!r:.80}, expected text")
     return value
 
 
@@ -192,7 +223,7 @@ def _number(record: _Record, name: str) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     # The upper bound keeps whole numbers exact in a float and rules out infinities.
     if not is_number or not 0 < value < 2**53:
-        raise ValueError(f"{name} is {value!r}, expected a number above 0")
+        raise ValueError(f"{name} is {value!r:.80}, expected a number above 0")
     return float(value)
 
 

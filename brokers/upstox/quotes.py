@@ -87,8 +87,8 @@ def _entries(answer: Any) -> list[Mapping[str, Any]]:
 def _key(entry: Mapping[str, Any]) -> str:
     # The map's own keys are trading symbols; the instrument key stands inside each entry.
     key = entry["instrument_token"]
-    if not isinstance(key, str) or not key:
-        raise TypeError(f"instrument_token is {key!r}, expected a key")
+    if not isinstance(key, str) or not key or not key.isprintable():
+        raise TypeError(f"instrument_token is {key!r:.80}, expected a key")
     return key
 
 
@@ -114,6 +114,8 @@ def _row(entry: Mapping[str, Any]) -> _Row:
     for side, (price, quantity) in _BOOK.items():
         best = _best(depth.get(side))
         row[price], row[quantity] = _number(best.get("price")), _number(best.get("quantity"))
+    if negative := next((column for column, told in row.items() if told < 0), None):
+        raise ValueError(f"{negative} is {row[negative]:g}, expected a number from 0 up")
     return row
 
 
@@ -122,7 +124,8 @@ def _previous_close(entry: Mapping[str, Any]) -> float:
     if told > 0:
         return told
     # Prices are whole paise; the difference of two floats is not.
-    return round(_number(entry.get("last_price")) - _number(entry.get("net_change")), 2)
+    worked_out = round(_number(entry.get("last_price")) - _number(entry.get("net_change")), 2)
+    return worked_out if worked_out > 0 else _NAN
 
 
 def _part(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:

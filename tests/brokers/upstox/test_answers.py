@@ -71,6 +71,8 @@ def test_a_market_status_is_a_word(status: object) -> None:
         {},
         {"instrument_token": "NSE_FO|1"},
         {"instrument_token": 5, "last_price": 1.0},
+        {"instrument_token": "", "last_price": 1.0},
+        {"instrument_token": "\x1b[31m", "last_price": 1.0},
         {"instrument_token": "NSE_FO|1", "last_price": "1.0"},
         {"instrument_token": "NSE_FO|1", "last_price": True},
         {"instrument_token": "NSE_FO|1", "last_price": -1.0},

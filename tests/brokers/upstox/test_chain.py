@@ -168,6 +168,13 @@ def test_refusal_names_symbol_expiry_and_expectation(
     assert expected in str(caught.value)
 
 
+def test_a_refusal_stays_short() -> None:
+    """Whatever the size of the wrong value, its error fits into a line of the log."""
+    with pytest.raises(MalformedResponse) as caught:
+        read_chain(_changed(_set("data.0.strike_price", "x" * 100_000)), LISTED)
+    assert len(str(caught.value)) < 500
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>403</html>", b"[]", b"\xff\xfe", b"[" * 10**5])
 def test_what_is_no_chain_is_refused(body: bytes) -> None:
     """HTML or another document is one clear error."""

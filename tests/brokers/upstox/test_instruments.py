@@ -97,6 +97,8 @@ def test_unlisted_symbol_is_told() -> None:
         ("strike_price", 0.0),
         ("strike_price", None),
         ("lot_size", "75"),
+        ("lot_size", 0.5),
+        ("instrument_key", "NSE_FO|\ud800"),
         ("tick_size", float("inf")),
         ("instrument_key", ""),
     ],
@@ -110,6 +112,37 @@ def test_odd_record_is_rejected_alone(name: str, value: object) -> None:
     master = read_master([_changed(spoil)], SYMBOLS)
     assert len(master.instruments) == 7
     assert len(master.rejected) == 1
+
+
+def test_a_contract_is_listed_once() -> None:
+    """The first listing stays; a second one, under whatever key, is told and dropped."""
+
+    def double(records: list[dict[str, Any]]) -> None:
+        again = next(r for r in records if r["instrument_key"] == "NSE_FO|40001")
+        records.append({**again, "instrument_key": "NSE_FO|49999"})
+
+    before, master = read_master([MASTER], SYMBOLS), read_master([_changed(double)], SYMBOLS)
+    assert master.instruments == before.instruments
+    assert len(master.rejected) == 1
+    assert "NSE_FO|49999" in master.rejected[0] and "NSE_FO|40001" in master.rejected[0]
+
+
+def test_what_unpacks_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes of gzip must not fill the memory."""
+    monkeypatch.setattr("brokers.upstox.instruments._LONGEST_MASTER_BYTES", 1_000_000)
+    with pytest.raises(MalformedResponse, match="unpacks to more"):
+        read_master([gzip.compress(b"[" + b" " * 2_000_000 + b"]")], SYMBOLS)
+
+
+def test_complaints_stay_short() -> None:
+    """A record of any size is told in one line."""
+
+    def spoil(records: list[dict[str, Any]]) -> None:
+        record = next(r for r in records if r["instrument_key"] == "NSE_FO|40001")
+        record["instrument_type"] = ["x" * 100_000]
+
+    (complaint,) = read_master([_changed(spoil)], SYMBOLS).rejected
+    assert len(complaint) <= 300
 
 
 def test_contract_on_another_exchange_is_dropped() -> None:
