@@ -24,8 +24,12 @@ _SPOILED_SECONDS = 3.0
 _LAST_FRAME_SECONDS = 1.0
 _LOCKED_SECONDS = 6.0
 _AWAY_SECONDS = 15.0
-_CUT_SECONDS = 25.0
+_CUT_SECONDS = 20.0
 _SKEW_MS = -5_000
+# What is promised: live again after the network's return, a dead line found, a mute one found.
+_BACK_SECONDS = 2.0
+_STALL_SECONDS = 5.0
+_MUTE_SECONDS = 15.0
 _DISK_BYTES = 16 * 1024 * 1024
 # What the journal may still write on the full disk.
 _ROOM_BYTES = 100_000
@@ -238,14 +242,30 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario("slow_database", f"the hypertable locked for {_LOCKED_SECONDS:g} s", _slow_database),
     Scenario("full_disk", "the journal's disk full", _full_disk, around=_small_disk),
-    Scenario("network_cut", f"network silent for {_CUT_SECONDS:g} s", _cut_network),
+    Scenario(
+        "network_cut",
+        f"network silent for {_CUT_SECONDS:g} s, no attempt answered",
+        _cut_network,
+        recovered_within_s=_BACK_SECONDS,
+    ),
     Scenario(
         "network_refused",
-        f"connections reset and refused for {_CUT_SECONDS:g} s",
+        f"connections reset, then refused for {_CUT_SECONDS:g} s",
         _refuse_network,
+        recovered_within_s=_BACK_SECONDS,
     ),
-    Scenario("half_open", "half-open socket", partial(_dead_line, "half_open")),
-    Scenario("mute", "socket with pings and no data", partial(_dead_line, "mute")),
+    Scenario(
+        "half_open",
+        "half-open socket",
+        partial(_dead_line, "half_open"),
+        noticed_within_s=_STALL_SECONDS,
+    ),
+    Scenario(
+        "mute",
+        "socket with pings and no data",
+        partial(_dead_line, "mute"),
+        noticed_within_s=_MUTE_SECONDS,
+    ),
     *(
         Scenario(f"close_{code}", f"closed by the exchange, code {code}", partial(_closed, code))
         for code in _CLOSE_CODES

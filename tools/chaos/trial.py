@@ -5,6 +5,7 @@ What strikes stands in ``scenarios``; how the balance is drawn in ``books``.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -75,6 +76,7 @@ class Scenario:
         play: strikes and heals; may raise ``Skipped``.
         shifts_ms: what it may add to the frame times that the process is told.
         around: what the world must be like meanwhile; may raise ``Skipped`` too.
+        noticed_within_s, recovered_within_s: what is promised of the times, None for nothing.
     """
 
     name: str
@@ -82,6 +84,15 @@ class Scenario:
     play: Callable[[World, Clocks], None]
     shifts_ms: tuple[int, ...] = (0,)
     around: Callable[[World], AbstractContextManager[None]] = _as_it_is
+    noticed_within_s: float | None = None
+    recovered_within_s: float | None = None
+
+    def is_kept_by(self, outcome: Outcome) -> bool:
+        """Whether the times of an outcome are as promised; not to be asked of a starved machine."""
+        noticed_s = math.inf if outcome.noticed_s is None else outcome.noticed_s
+        return (self.noticed_within_s is None or noticed_s <= self.noticed_within_s) and (
+            self.recovered_within_s is None or outcome.recovery_s <= self.recovered_within_s
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,15 +60,26 @@ def test_cut_holds_and_healing_delivers(link: Network) -> None:
         assert client.recv(6) == b"during"
 
 
-def test_refusal_resets_open_and_new_connections(link: Network) -> None:
+def test_cut_answers_no_attempt(link: Network) -> None:
+    """Who connects meanwhile hears nothing, not even a refusal, and gets through afterwards."""
+    link.cut()
+    with pytest.raises(TimeoutError):
+        socket.create_connection(("127.0.0.1", link.port), 0.2)
+    link.heal()
+    with _connected(link) as client:
+        client.sendall(b"z")
+        assert client.recv(1) == b"z"
+
+
+def test_refusal_resets_open_and_turns_down_new_connections(link: Network) -> None:
     """Until it is healed."""
     with _connected(link) as client:
         client.sendall(b"x")
         assert client.recv(1) == b"x"
         link.refuse()
         assert _is_ended(client)
-    with _connected(link) as client:
-        assert _is_ended(client)
+    with pytest.raises(ConnectionRefusedError):
+        _connected(link)
     link.heal()
     with _connected(link) as client:
         client.sendall(b"y")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tools.chaos.books import Account
 from tools.chaos.page import rewritten
-from tools.chaos.scenarios import SCENARIOS, SHORT
+from tools.chaos.scenarios import BY_NAME, SCENARIOS, SHORT
 from tools.chaos.trial import Outcome, Skipped
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "reliability.md").read_text(encoding="utf-8")
@@ -45,3 +45,15 @@ def test_rows_are_replaced_one_by_one() -> None:
     assert "not played: no such luck" in rows[second]
     assert all(rows[name] == before[name] for name in before if name not in (first, second))
     assert page.split("<!-- chaos")[0] == PAGE.split("<!-- chaos")[0]
+
+
+def test_promised_times_are_kept_or_not() -> None:
+    """Late is wrong, and so is never having noticed what had to be noticed."""
+    cut, stall = BY_NAME["network_cut"], BY_NAME["half_open"]
+    sums = Account(1, 1, 1, 0, 0, 0, 0, 0, ())
+    told = [
+        Outcome("x", noticed_s, recovery_s, sums, 9, 9)
+        for noticed_s, recovery_s in ((4.9, 1.9), (None, 1.9), (5.1, 2.1))
+    ]
+    assert [cut.is_kept_by(outcome) for outcome in told] == [True, True, False]
+    assert [stall.is_kept_by(outcome) for outcome in told] == [True, False, False]
