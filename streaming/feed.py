@@ -82,7 +82,7 @@ class Patience:
     """
 
     status_seconds: float = 10.0
-    silent_seconds: float = 15.0
+    silent_seconds: float = 4.0
     mute_seconds: float = 10.0
     mute_cap_seconds: float = 300.0
     closed_mute_seconds: float = 120.0
@@ -91,14 +91,23 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
+class GapOpened:
+    """Nothing came for ``keys`` since ``from_at``; told again when more keys are missed."""
+
+    from_at: datetime
+    reason: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GapSeen:
-    """The feed is back: what lies between was not delivered for ``instrument_count`` keys."""
+    """The feed is back: what lies between was not delivered for ``keys``."""
 
     from_at: datetime
     to_at: datetime
     reason: str
     epoch: int
-    instrument_count: int
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +132,7 @@ class WentStale:
     reason: str
 
 
-Event = GapSeen | FrameUnreadable | WentLive | WentStale
+Event = GapOpened | GapSeen | FrameUnreadable | WentLive | WentStale
 
 
 class FeedSession:
@@ -133,10 +142,12 @@ class FeedSession:
         codec: the socket's language.
         rules: when the market trades; silence means nothing while it does not.
         data_until: last data frame of an earlier process; the time since is a gap.
+        missed_keys: what that process missed by then, whether it is wanted again or not.
 
     Attributes:
         is_plan_whole: whether what is wanted is all that will be; until then a gap stays open,
             since contracts that wait for a price are missed as well.
+        wanted_keys: the keys of ``wanted`` in order.
     """
 
     def __init__(
@@ -145,6 +156,7 @@ class FeedSession:
         rules: Rules,
         patience: Patience | None = None,
         data_until: datetime | None = None,
+        missed_keys: Collection[str] = (),
     ) -> None:
         self.state = State.IDLE
         self.epoch = 0
@@ -155,21 +167,21 @@ class FeedSession:
         self.last_frame_at: datetime | None = None
         self.connected_at: datetime | None = None
         self.is_plan_whole = True
+        self.wanted_keys: tuple[str, ...] = ()
         self._codec = codec
         self._rules = rules
         self._patience = patience or Patience()
         self._wanted: dict[str, Mode] = {}
+        self._missed_keys = tuple(sorted(missed_keys))
         self._unseen: set[str] = set()
         self._unreadable_kinds: set[str] = set()
-        self._exchange_trades = True
-        self._mute_connections = 0
+        self._exchange_trades, self._mute_connections = True, 0
         self._alive_at: datetime | None = None
         self._data_at: datetime | None = None
         self._watched_since: datetime | None = None
         self._back_at: datetime | None = None
         self._is_returning = False
-        self._gap_from = data_until
-        self._gap_reason = "restart"
+        self._gap_from, self._gap_reason = data_until, "restart"
         self._to_send: list[bytes] = []
         self._events: list[Event] = []
 
@@ -177,6 +189,11 @@ class FeedSession:
     def wanted(self) -> Mapping[str, Mode]:
         """Every key that the feed should deliver, with its mode."""
         return self._wanted
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether something is missed that is not back yet."""
+        return self._gap_from is not None
 
     @property
     def subscribed_count(self) -> int:
@@ -196,6 +213,9 @@ class FeedSession:
     def want(self, keys: Mapping[str, Mode]) -> None:
         """Make ``keys`` the whole of what is wanted; requests only what changed."""
         before, self._wanted = self._wanted, dict(keys)
+        if before.keys() != self._wanted.keys():
+            self.wanted_keys = tuple(sorted(keys))
+            self._miss_wanted()
         dropped = [key for key in before if key not in keys]
         added = {key: mode for key, mode in keys.items() if before.get(key) is not mode}
         self._unseen.difference_update(dropped)
@@ -258,10 +278,13 @@ class FeedSession:
         """The connection is gone, or the attempt failed."""
         self._move(Input.LOSS)
         if self._data_at is not None and self._gap_from is None:
-            self._gap_from = self._data_at
-            self._gap_reason = self.stale_reason or reason
+            self._open_gap(self._data_at, self.stale_reason or reason)
         self._data_at = self._watched_since = None
         self._to_send.clear()
+
+    def forget_gap(self) -> None:
+        """Whatever was missed is back by other ways: the gap is not this session's any more."""
+        self._gap_from, self._missed_keys, self._is_returning = None, (), False
 
     def data_to_send(self) -> list[bytes]:
         """Requests to put on the socket now, as binary messages."""
@@ -309,15 +332,25 @@ class FeedSession:
         is_missed = self._is_returning and (self._unseen or not self.is_plan_whole)
         if is_missed and not self._has_passed(self._patience.settle_seconds, self._back_at, now):
             return
-        to_at, count = max(now, self._gap_from), len(self._wanted)
-        self._events.append(GapSeen(self._gap_from, to_at, self._gap_reason, self.epoch, count))
-        self._gap_from = None
-        self._is_returning = False
+        times = self._gap_from, max(now, self._gap_from)
+        self._events.append(GapSeen(*times, self._gap_reason, self.epoch, self._missed_keys))
+        self.forget_gap()
+
+    def _open_gap(self, from_at: datetime, reason: str) -> None:
+        self._gap_from, self._gap_reason, self._missed_keys = from_at, reason, self.wanted_keys
+        self._events.append(GapOpened(from_at, reason, self._missed_keys))
+
+    def _miss_wanted(self) -> None:
+        """What is wanted while a gap is open is missed as well."""
+        missed = tuple(sorted({*self._missed_keys, *self._wanted}))
+        if self._gap_from is not None and missed != self._missed_keys:
+            self._missed_keys = missed
+            self._events.append(GapOpened(self._gap_from, self._gap_reason, self._missed_keys))
 
     def _ticks_spoiled(self) -> None:
         """Bytes that are no message stand in the place of ticks: a gap until the next data."""
         if self._gap_from is None and self._data_at is not None and self.state is State.LIVE:
-            self._gap_from, self._gap_reason = self._data_at, "unreadable frame"
+            self._open_gap(self._data_at, "unreadable frame")
 
     def _unreadable(self, kind: str, detail: str) -> None:
         self.unknown_frames += 1

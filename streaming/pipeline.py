@@ -7,20 +7,20 @@ landed when the database is there. Each part's own rules stand in its module.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from brokers.interface import Broker, FeedCodec, Instrument, Secret, TokenSource
-from brokers.planner import FeedPlan, feed_plan
-from market.errors import BrokerError, DatabaseUnavailable
-from market.rules import IST, Rules
+from brokers.interface import Broker, FeedCodec, Secret, TokenSource
+from market.errors import DatabaseUnavailable
+from market.rules import Rules
 from market.session import is_open
-from storage import chains, instruments, timescale
+from storage import chains, gap_book, instruments
 from storage.frame_log import FolderLog, FrameLog, Newest
 from storage.ticks import TickStore
 from streaming.alert_post import AlertPost, log_channel, webhook_channel
@@ -28,19 +28,22 @@ from streaming.alerts import AlertDesk
 from streaming.api import LiveFeed
 from streaming.arrivals import Arrival, Epochs
 from streaming.chain_view import view_of
-from streaming.connection import ConnectionConfig, FeedConnection, quick_backoff
-from streaming.feed import Event, FeedSession, GapSeen, Patience, State
+from streaming.connection import ConnectionConfig, FeedConnection
+from streaming.feed import Event, FeedSession, GapOpened, GapSeen, Patience
+from streaming.gaps import GapKeeper
 from streaming.health import Health, epoch_ms
+from streaming.listing import Listing
 from streaming.live import LiveState
-from streaming.sink import Sink, SinkConfig, database_backoff
+from streaming.planning import Planning, PlanningConfig
+from streaming.sink import Sink, SinkConfig
+from streaming.sockets import Socket, Sockets
+from streaming.telegram import Telegram, TelegramConfig
 from streaming.token_watch import TokenWatch
-from streaming.webhook import Webhook
+from streaming.webhook import Webhook, to_all
 from transforms.warming import warm
 
-# After midnight IST; the broker renews its list at about six.
-_MASTER_RENEWED = timedelta(hours=7)
-# The socket is not open, so the broker has not said that it takes the token.
-_LET_IN_NOWHERE = frozenset({State.IDLE, State.CONNECTING, State.CLOSED})
+# As many as any account of the brokers that we know may open.
+MOST_SOCKETS = 5
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +58,9 @@ class StreamConfig:
         symbols: underlyings to follow.
         strikes_each_side: strikes above and below the money to subscribe.
         journal_keep_days: landed frames that are older go; 0: only when over the cap.
+        feed_sockets, is_limit_per_socket: as in ``PlanningConfig``.
         webhook_url: where alarms are posted; None for nowhere.
+        telegram: the bot and the chat that are told the same; None for none.
         drain_seconds: longest time that landing may take when stopping.
     """
 
@@ -69,7 +74,10 @@ class StreamConfig:
     journal_cap_bytes: int = 10 * 1024**3
     journal_keep_days: float = 0.0
     webhook_url: Secret | None = None
+    telegram: TelegramConfig | None = None
     drain_seconds: float = 10.0
+    feed_sockets: int = 2
+    is_limit_per_socket: bool = False
     replan_seconds: float = 5.0
     relist_seconds: float = 60.0
     mark_seconds: float = 0.5
@@ -104,8 +112,19 @@ async def run(  # noqa: PLR0917 - the parts of one program, each with a type of 
         config.journal_keep_days,
     )
     newest = await asyncio.to_thread(frames.newest)
+    gaps = await asyncio.to_thread(
+        GapKeeper, config.journal_folder / gap_book.FILE_NAME, frames, newest
+    )
     pipeline = _Pipeline(
-        config, frames, newest, broker=broker, codec=codec, tokens=tokens, rules=rules, clock=clock
+        config,
+        frames,
+        newest,
+        gaps,
+        broker=broker,
+        codec=codec,
+        tokens=tokens,
+        rules=rules,
+        clock=clock,
     )
     feed = pipeline.live_feed
     async with feed.serving(config.live_host, config.live_port) as server:
@@ -123,6 +142,7 @@ class _Pipeline:
         config: StreamConfig,
         frames: FrameLog,
         newest: Newest,
+        gaps: GapKeeper,
         *,
         broker: Broker,
         codec: FeedCodec,
@@ -131,48 +151,43 @@ class _Pipeline:
         clock: Callable[[], datetime],
     ) -> None:
         self._config, self._broker, self._tokens = config, broker, tokens
-        self._rules, self._clock = rules, clock
+        self._rules, self._clock, self._codec = rules, clock, codec
         self._frames, self._journal_bytes = frames, 0
-        self._ids: dict[str, int] = {}
-        self._ids_by_key: dict[str, int] = {}
-        self._listed: Sequence[Instrument] = ()
-        self._listed_on: date | None = None
-        self._feed_plan: FeedPlan | None = None
-        self._is_listed = asyncio.Event()
-        self._waiting_for: str | None = "the instrument master"
         self._ticks_received = 0
-        self._gaps = 0
-        self._session = FeedSession(codec, rules, config.patience, newest.received_at)
+        self._gap_count = 0
+        self._gaps, self._epochs = gaps, Epochs(newest.epoch)
+        self._listing = Listing(broker, config.dsn, clock)
         self._live = LiveState(config.mark_seconds)
+        self._sockets = Sockets([self._socket(index) for index in range(MOST_SOCKETS)])
+        self._planning = Planning(
+            _planning_config(config),
+            broker,
+            self._listing,
+            self._sockets,
+            spots=self._live.spots,
+            clock=clock,
+            on_change=self._follow_planned,
+        )
         self._sink = Sink(
             lambda: TickStore(config.dsn),
             frames,
             codec,
-            self._ids_by_key,
+            self._listing.ids_by_key,
             lambda day: instruments.numbers_by_key(config.dsn, day),
+            gaps=gaps,
             config=SinkConfig(clock=clock),
+            open_epochs=self._sockets.open_epochs,
         )
-        self._connection = FeedConnection(
-            self._session,
-            broker.authorize_feed,
-            tokens,
-            ConnectionConfig(),
-            frames=frames,
-            epochs=Epochs(newest.epoch),
-            clock=clock,
-            on_arrival=self._on_arrival,
-            on_event=self._on_event,
-        )
-        self._webhook = Webhook(config.webhook_url)
+        self._senders = Webhook(config.webhook_url), Telegram(config.telegram)
         self._token_watch = TokenWatch(
             tokens,
             rules,
-            lambda: self._connection.waiting_for_token,
-            lambda: self._session.state not in _LET_IN_NOWHERE,
-            self._webhook.offer,
+            lambda: self._sockets.waiting_for_token,
+            lambda: self._sockets.is_let_in,
+            to_all(self._senders),
         )
         self._alerts = AlertDesk(rules)
-        channels = log_channel, webhook_channel(self._webhook)
+        channels = log_channel, *map(webhook_channel, self._senders)
         self._alert_post = AlertPost(self._alerts, config.dsn, clock, channels)
         self.live_feed = LiveFeed(
             self._live,
@@ -182,13 +197,37 @@ class _Pipeline:
             alerts=self._alerts,
         )
 
+    def _socket(self, index: int) -> Socket:
+        session = FeedSession(
+            self._codec,
+            self._rules,
+            self._config.patience,
+            self._gaps.data_until(index),
+            self._gaps.missed_keys(index),
+        )
+        connection = FeedConnection(
+            session,
+            self._broker.authorize_feed,
+            self._tokens,
+            ConnectionConfig(),
+            frames=self._frames,
+            epochs=self._epochs,
+            clock=self._clock,
+            on_arrival=self._on_arrival,
+            on_event=partial(self._on_event, index),
+        )
+        return Socket(index, session, connection)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Receive and land until ``stop``; then stop reading first, and land what is left."""
         drained = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            receiving = group.create_task(self._receive())
-            landing = group.create_task(self._land(drained))
-            group.create_task(self._stop(stop, receiving, landing, drained))
+        try:
+            async with asyncio.TaskGroup() as group:
+                receiving = group.create_task(self._receive())
+                landing = group.create_task(self._land(drained))
+                group.create_task(self._stop(stop, receiving, landing, drained))
+        finally:
+            await self._gaps.close()
 
     async def _stop(
         self,
@@ -210,30 +249,32 @@ class _Pipeline:
 
     async def _receive(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._webhook.run())
+            for sender in self._senders:
+                group.create_task(sender.run())
             group.create_task(self._token_watch.run(self._clock))
             group.create_task(self._watch_journal())
             group.create_task(self._follow_feed())
 
     async def _watch_journal(self) -> None:
         while True:
+            sessions = {socket.index: socket.session for socket in self._sockets.members}
+            self._gaps.follow(sessions, self._clock())
             self._journal_bytes = await asyncio.to_thread(self._frames.size_bytes)
             await asyncio.sleep(1.0)
 
     async def _follow_feed(self) -> None:
-        await self._list_instruments()
-        self._plan({})
+        await self._listing.read()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._connection.run())
-            group.create_task(self._replan())
+            group.create_task(self._planning.run())
+            group.create_task(self._sockets.run())
             group.create_task(self._mark())
             group.create_task(self._alert_post.run())
 
     async def _land(self, stop: asyncio.Event) -> None:
         # Compiling takes seconds where nothing is cached, and would hold up the loop at a mark.
         await asyncio.to_thread(warm)
-        await self._is_listed.wait()
-        await self._prepare_database()
+        await self._listing.register()
+        self._follow_planned()
         following = asyncio.create_task(self._follow_chains())
         try:
             await self._sink.run(stop)
@@ -242,84 +283,10 @@ class _Pipeline:
             with suppress(asyncio.CancelledError):
                 await following
 
-    async def _list_instruments(self) -> None:
-        delays = quick_backoff()
-        while not self._listed:
-            try:
-                self._listed = await asyncio.to_thread(self._broker.instruments)
-            except BrokerError as error:
-                self._waiting_for = f"the instrument master: {error}"
-                log.error("instrument master not read, trying again", reason=str(error))
-                await asyncio.sleep(next(delays))
-        self._listed_on = self._listing_day()
-        self._waiting_for = None
-        self._is_listed.set()
-
-    async def _prepare_database(self) -> None:
-        """Bring the tables up to date and learn the instruments' ids, however long that takes."""
-        delays, is_told = database_backoff(), False
-        while True:
-            try:
-                await self._register(self._listed)
-                return self._follow_wanted()
-            except DatabaseUnavailable as error:
-                if not is_told:
-                    log.error("waiting for the database, ticks are journaled", reason=str(error))
-                is_told = True
-                await asyncio.sleep(next(delays))
-
-    async def _register(self, listed: Sequence[Instrument]) -> None:
-        await asyncio.to_thread(timescale.migrate, self._config.dsn)
-        ids = await asyncio.to_thread(instruments.register, self._config.dsn, listed)
-        self._ids.update(ids)
-        self._ids_by_key.update({i.broker_key: ids[str(i.contract)] for i in listed})
-
-    def _follow_wanted(self) -> None:
-        wanted = self._session.wanted
-        followed = [i for i in self._listed if i.broker_key in wanted]
-        self._live.follow(followed, self._ids)
+    def _follow_planned(self) -> None:
+        followed = self._planning.followed
+        self._live.follow(followed, self._listing.ids)
         self._alerts.follow(followed)
-
-    async def _replan(self) -> None:
-        """Follow the money: new strikes are added, old ones stay until the day is over."""
-        while True:
-            is_complete = len(self._live.spots()) >= len(self._config.symbols)
-            await asyncio.sleep(self._config.replan_seconds if is_complete else 0.5)
-            if self._listing_day() != self._listed_on:
-                await self._begin_day()
-            else:
-                self._plan(self._live.spots())
-
-    async def _begin_day(self) -> None:
-        """A new exchange day lists other contracts; until they are known the old plan stays."""
-        try:
-            listed = await asyncio.to_thread(self._broker.instruments)
-            await self._register(listed)
-        except (BrokerError, DatabaseUnavailable) as error:
-            log.warning("instruments of the new day not read yet", reason=str(error))
-            await asyncio.sleep(self._config.relist_seconds)
-            return
-        self._listed, self._listed_on = listed, self._listing_day()
-        self._plan(self._live.spots(), keeps_old=False)
-
-    def _plan(self, spots: Mapping[str, float], keeps_old: bool = True) -> None:
-        self._feed_plan = plan = feed_plan(
-            self._listed,
-            spots,
-            self._config.strikes_each_side,
-            self._today(),
-            self._broker.capabilities().within(1, is_per_socket=True),
-            previous=self._feed_plan if keeps_old else None,
-            priorities=self._config.symbols,
-        )
-        self._session.is_plan_whole = not plan.without_price
-        before = self._session.wanted
-        wanted = plan.wanted(0)
-        if wanted != before:
-            self._session.want(wanted)
-            self._follow_wanted()
-            self._connection.wake()
-            log.info("feed planned", keys=len(wanted), without_price=plan.without_price)
 
     async def _mark(self) -> None:
         while True:
@@ -340,7 +307,7 @@ class _Pipeline:
         rows = await asyncio.to_thread(chains.latest, self._config.dsn, [symbol])
         if len(rows):
             view = await asyncio.to_thread(view_of, rows, self._rules)
-            self._live.take_chain(view, self._ids)
+            self._live.take_chain(view, self._listing.ids)
             self._alerts.take_levels(symbol, view.levels)
 
     def _on_arrival(self, arrival: Arrival) -> None:
@@ -350,51 +317,61 @@ class _Pipeline:
             self._live.take_frame(arrival.frame, arrival.received_at_ns / 1_000_000)
             self._alerts.take_frame(arrival.frame, arrival.received_at_ns / 1_000_000)
 
-    def _on_event(self, event: Event) -> None:
-        if isinstance(event, GapSeen):
-            self._gaps += 1
-            self._sink.note_gap(event)
-
-    def _today(self) -> date:
-        return self._clock().astimezone(IST).date()
-
-    def _listing_day(self) -> date:
-        """Days of the instrument master begin when it has been renewed, not at midnight."""
-        return (self._clock() - _MASTER_RENEWED).astimezone(IST).date()
+    def _on_event(self, index: int, event: Event) -> None:
+        if isinstance(event, GapOpened):
+            self._gaps.opened(index, event)
+        elif isinstance(event, GapSeen):
+            self._gap_count += 1
+            self._gaps.closed(index, event)
 
     def _health(self) -> Health:
-        session, sink, connection = self._session, self._sink, self._connection
-        now = self._clock()
-        token_problem, token = connection.waiting_for_token, self._token_watch.state(now)
+        sockets, sink, now = self._sockets, self._sink, self._clock()
+        sessions = [socket.session for socket in sockets.members]
+        token_problem, token = sockets.waiting_for_token, self._token_watch.state(now)
         return Health(
-            state="waiting_for_token" if token_problem else str(session.state),
-            detail=token_problem or self._waiting_for or connection.last_failure,
+            state="waiting_for_token" if token_problem else str(sockets.state),
+            detail=token_problem or self._listing.waiting_for or sockets.last_failure,
             is_market_open=is_open(self._rules, now),
-            connected_at_ms=epoch_ms(session.connected_at),
-            last_frame_at_ms=epoch_ms(session.last_frame_at),
-            epoch=session.epoch,
+            connected_at_ms=epoch_ms(_newest(s.connected_at for s in sessions)),
+            last_frame_at_ms=epoch_ms(_newest(s.last_frame_at for s in sessions)),
+            epoch=max(s.epoch for s in sessions),
             token_expires_at_ms=epoch_ms(token.expires_at),
             token_level=str(token.level),
             token_detail=token.text,
             token_minutes_left=token.minutes_left,
-            subscribed=session.subscribed_count,
-            never_seen=len(session.never_seen),
-            frames=session.frames,
-            unknown_frames=session.unknown_frames,
+            subscribed=sum(s.subscribed_count for s in sessions),
+            never_seen=sum(len(s.never_seen) for s in sessions),
+            frames=sum(s.frames for s in sessions),
+            unknown_frames=sum(s.unknown_frames for s in sessions),
             unresolved_rows=sink.unresolved_rows,
             ticks_received=self._ticks_received,
             ticks_landed=sink.rows_landed,
             rows_waiting=sink.rows_waiting,
             is_catching_up=sink.is_catching_up,
-            gaps=self._gaps,
+            gaps=self._gap_count,
             journal_bytes=self._journal_bytes,
             is_journal_over_cap=self._journal_bytes > self._config.journal_cap_bytes,
             database="up" if sink.is_up else "down",
-            reconnects=max(0, session.connections - 1),
+            reconnects=sum(max(0, s.connections - 1) for s in sessions),
             viewers=self.live_feed.viewer_count,
             dropped_updates=self.live_feed.dropped_updates,
             now_ms=round(now.timestamp() * 1000),
         )
+
+
+def _newest(instants: Iterable[datetime | None]) -> datetime | None:
+    return max((instant for instant in instants if instant), default=None)
+
+
+def _planning_config(config: StreamConfig) -> PlanningConfig:
+    return PlanningConfig(
+        config.symbols,
+        config.strikes_each_side,
+        config.feed_sockets,
+        config.is_limit_per_socket,
+        replan_seconds=config.replan_seconds,
+        relist_seconds=config.relist_seconds,
+    )
 
 
 def _first(error: BaseException) -> BaseException:

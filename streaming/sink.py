@@ -19,9 +19,10 @@ from brokers.interface import FeedCodec
 from market.errors import DatabaseUnavailable, JournalError
 from market.rules import IST
 from storage.frame_log import FrameLog
+from storage.gap_book import ClosedGap
 from storage.ticks import Gap, TickStore
 from streaming.arrivals import Arrival, Backlog, batch_of
-from streaming.feed import GapSeen
+from streaming.gaps import GapKeeper
 from streaming.replay import next_batch
 from streaming.retries import backoff
 
@@ -48,7 +49,6 @@ class SinkConfig:
     batch_rows: int = 5_000
     batch_seconds: float = 0.2
     prune_seconds: float = 60.0
-    gap_limit: int = 1_000
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     delays: Callable[[], Iterator[float]] = field(default=database_backoff)
 
@@ -62,6 +62,7 @@ class Sink:
         ids: broker key → instrument id, as listed now; may grow while the sink runs.
         ids_on: the same as it was on an exchange day, for what the journal kept; blocking. The
             exchange re-uses keys, so an old frame must not be read with today's list.
+        gaps: those that the database does not have yet.
         open_epochs: epochs that are being written now, beside the newest.
     """
 
@@ -73,6 +74,7 @@ class Sink:
         ids: Mapping[str, int],
         ids_on: Callable[[date], Mapping[str, int]],
         *,
+        gaps: GapKeeper,
         config: SinkConfig,
         open_epochs: Callable[[], Collection[int]] = frozenset,
     ) -> None:
@@ -92,7 +94,7 @@ class Sink:
         self._complete: set[int] = set()
         self._listed: dict[str, int] = {}
         self._listed_day: date | None = None
-        self._gaps: list[Gap] = []
+        self._gaps = gaps
         self._is_due = asyncio.Event()
         self._pruned_at = 0.0
         self._tidying: asyncio.Task[None] | None = None
@@ -107,13 +109,6 @@ class Sink:
         self._backlog.add(arrival)
         if self._backlog.rows >= self._config.batch_rows or self._backlog.has_overflowed:
             self._is_due.set()
-
-    def note_gap(self, seen: GapSeen) -> None:
-        """Take a gap to be recorded with the next batch."""
-        if len(self._gaps) < self._config.gap_limit:
-            self._gaps.append(
-                Gap(seen.from_at, seen.to_at, seen.reason, seen.epoch, seen.instrument_count)
-            )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Land until ``stop`` is set and memory is empty; outlives any outage of the database."""
@@ -212,9 +207,10 @@ class Sink:
         self._landed[batch.epoch] = batch.last_sequence
 
     async def _record_gaps(self, store: TickStore) -> None:
-        while self._gaps:
-            await store.record_gap(self._gaps[0])
-            self._gaps.pop(0)
+        for gap in self._gaps.waiting:
+            listed = await self._listed_on(gap.from_at.astimezone(IST).date())
+            await store.record_gap(_row_of(gap, {**self._ids, **listed}))
+            self._gaps.recorded(gap)
 
     def _tidy_if_due(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -234,6 +230,11 @@ class Sink:
             self._frames.tidy(landed, self._config.clock())
         except JournalError as error:
             log.error("journal not tidied, trying again later", reason=str(error))
+
+
+def _row_of(gap: ClosedGap, ids: Mapping[str, int]) -> Gap:
+    touched = tuple(sorted({ids[key] for key in gap.keys if key in ids}))
+    return Gap(gap.from_at, gap.to_at, gap.reason, gap.epoch, len(gap.keys), touched or None)
 
 
 def _exchange_day(arrival: Arrival) -> date:

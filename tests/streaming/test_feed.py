@@ -18,6 +18,7 @@ from streaming.feed import (
     MOVES,
     FeedSession,
     FrameUnreadable,
+    GapOpened,
     GapSeen,
     Input,
     Patience,
@@ -30,6 +31,7 @@ from tests.streaming.feed_frames import Told
 NOON = datetime(2026, 12, 1, 6, 30, tzinfo=UTC)
 EVENING = datetime(2026, 12, 1, 14, 0, tzinfo=UTC)
 KEYS = {"NSE_INDEX|Nifty 50": Mode.FULL, "NSE_FO|1": Mode.FULL, "NSE_FO|2": Mode.LTP}
+IN_ORDER = tuple(sorted(KEYS))
 
 
 def session(rules: Rules | None = None, data_until: datetime | None = None) -> FeedSession:
@@ -197,7 +199,7 @@ def test_gap_runs_from_the_last_data_to_the_first() -> None:
     back = NOON + timedelta(seconds=7)
     live(made, back, epoch=2)
     gaps = [e for e in made.events() if isinstance(e, GapSeen)]
-    assert gaps == [GapSeen(NOON, back, "ConnectionClosedError: no close frame", 2, 3)]
+    assert gaps == [GapSeen(NOON, back, "ConnectionClosedError: no close frame", 2, IN_ORDER)]
 
 
 def test_restart_leaves_a_gap() -> None:
@@ -205,7 +207,7 @@ def test_restart_leaves_a_gap() -> None:
     made = session(data_until=NOON - timedelta(minutes=1))
     live(made, NOON)
     gaps = [e for e in made.events() if isinstance(e, GapSeen)]
-    assert gaps == [GapSeen(NOON - timedelta(minutes=1), NOON, "restart", 1, 3)]
+    assert gaps == [GapSeen(NOON - timedelta(minutes=1), NOON, "restart", 1, IN_ORDER)]
 
 
 def gaps_of(made: FeedSession) -> list[tuple[datetime, datetime, str]]:
@@ -256,6 +258,57 @@ def test_gap_does_not_wait_for_ever() -> None:
     assert gaps_of(made) == []
     made.time_passes(seconds(4))
     assert gaps_of(made) == [(seconds(-60), seconds(4), "restart")]
+
+
+def test_a_gap_is_told_as_it_begins() -> None:
+    """Before anything else can happen to the process: since when, why and which keys."""
+    made = session()
+    live(made, NOON)
+    assert [e for e in made.events() if isinstance(e, GapOpened)] == []
+    made.lost("reset")
+    assert made.events() == [GapOpened(NOON, "reset", IN_ORDER)]
+    assert made.has_gap
+    made.connecting()
+    made.lost("refused")
+    assert made.events() == []
+    live(made, seconds(1), epoch=2)
+    assert not made.has_gap
+    made.received(b"\xff\xff\xff", seconds(2))
+    opened = [e for e in made.events() if isinstance(e, GapOpened)]
+    assert opened == [GapOpened(seconds(1), "unreadable frame", IN_ORDER)]
+
+
+def test_what_is_wanted_meanwhile_is_missed_too() -> None:
+    """What an earlier process missed, and what is taken from the plan, stays part of the gap."""
+    made = FeedSession(UpstoxCodec(), AlwaysOpen(), Patience(), seconds(-60), ("NSE_FO|9",))
+    assert made.events() == []
+    made.want({"NSE_FO|1": Mode.FULL})
+    made.want({"NSE_FO|2": Mode.FULL})
+    made.want({"NSE_FO|2": Mode.LTP})
+    missed = ("NSE_FO|1", "NSE_FO|2", "NSE_FO|9")
+    assert made.events() == [
+        GapOpened(seconds(-60), "restart", ("NSE_FO|1", "NSE_FO|9")),
+        GapOpened(seconds(-60), "restart", missed),
+    ]
+    made.connecting()
+    made.opened(1, NOON)
+    made.received(feed_frames.status(), NOON)
+    made.received(prices("NSE_FO|2"), NOON)
+    assert [e for e in made.events() if isinstance(e, GapSeen)] == [
+        GapSeen(seconds(-60), NOON, "restart", 1, missed)
+    ]
+    made.want(KEYS)
+    assert made.events() == []
+
+
+def test_a_gap_that_others_ended_is_forgotten() -> None:
+    """The session is not the one that tells its end, and begins the next one afresh."""
+    made = session(data_until=seconds(-60))
+    made.forget_gap()
+    live(made, NOON)
+    assert gaps_of(made) == []
+    made.lost("reset")
+    assert made.events() == [GapOpened(NOON, "reset", IN_ORDER)]
 
 
 def test_gap_that_is_interrupted_keeps_its_beginning() -> None:

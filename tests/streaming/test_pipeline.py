@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import psycopg
@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from brokers.budget import UPSTOX_LIMITS, Budget
-from brokers.interface import Capabilities, Secret
+from brokers.interface import Broker, Capabilities, Secret
 from brokers.planner import chain_plan
 from brokers.upstox.auth import StaticToken
 from brokers.upstox.codec import UpstoxCodec, decode
@@ -119,7 +119,7 @@ def broker(simulator: SimulatedExchange, tokens: StaticToken, tmp_path: Path) ->
 
 
 def config(dsn: str, folder: Path) -> StreamConfig:
-    """Two symbols, three strikes each side."""
+    """Two symbols, three strikes each side, on two sockets."""
     return StreamConfig(dsn, folder, "127.0.0.1", 0, SYMBOLS, 3, replan_seconds=0.5)
 
 
@@ -166,7 +166,7 @@ def publish_chain(broker: Upstox, dsn: str) -> None:
 def test_from_exchange_to_table_and_viewer(
     simulator: SimulatedExchange, broker: Upstox, tokens: StaticToken, database: str, tmp_path: Path
 ) -> None:
-    """Ticks land and are shown; garbage and a cut leave a gap row each; a chain is merged."""
+    """Ticks land and are shown; of each socket garbage and a cut leave a gap; a chain is merged."""
     folder = tmp_path / "journal"
 
     async def test() -> None:
@@ -174,13 +174,14 @@ def test_from_exchange_to_table_and_viewer(
             await follow(port, is_live)
             simulator.control.send_garbage()
             # What the garbage stood for is over with the next data; only then comes the cut.
-            viewer = await follow(port, lambda v: v.health.get("gaps") == 1)
-            assert (viewer.health["unknown_frames"], viewer.health["reconnects"]) == (1, 0)
+            viewer = await follow(port, lambda v: v.health.get("gaps") == 2)
+            assert viewer.health["unknown_frames"] == 2
+            before = viewer.health["reconnects"]
             simulator.control.abort_sockets()
             viewer = await follow(
-                port, lambda v: v.health.get("gaps") == 2 and v.health.get("state") == "live"
+                port, lambda v: v.health.get("gaps") == 4 and v.health.get("state") == "live"
             )
-            assert viewer.health["reconnects"] == 1
+            assert viewer.health["reconnects"] == before + 2
             assert viewer.health["subscribed"] > 14
             await asyncio.to_thread(publish_chain, broker, database)
             viewer = await follow(port, _is_marked)
@@ -189,14 +190,14 @@ def test_from_exchange_to_table_and_viewer(
 
     run(test())
     rows, distinct, symbols = landed(database)
-    assert (rows, 1) == journaled_rows(folder)
+    assert (rows, 2) == journaled_rows(folder)
     assert rows == distinct
     assert set(SYMBOLS) <= symbols
     assert any(name.endswith("-CE") for name in symbols)
     with psycopg.connect(database) as connection:
         reasons = connection.execute("SELECT reason FROM gap ORDER BY from_at").fetchall()
-    assert reasons[0] == ("unreadable frame",)
-    assert len(reasons) == 2
+    assert reasons[:2] == [("unreadable frame",)] * 2
+    assert len(reasons) == 4
 
 
 def _is_marked(viewer: Viewer) -> bool:
@@ -273,14 +274,15 @@ def test_restart_lands_what_was_left_and_records_the_gap(
         async with streaming(first, broker, tokens) as port:
             await follow(port, lambda v: v.health.get("ticks_received", 0) > 200)
         async with streaming(config(database, folder), broker, tokens) as port:
-            await follow(port, lambda v: is_live(v) and not v.health["is_catching_up"])
+            await follow(port, lambda v: is_live(v) and v.health["gaps"] == 2)
+            await follow(port, lambda v: v.health.get("is_catching_up") is False)
 
     run(test())
-    assert len(journal.epochs(folder)) == 2
+    assert len(journal.epochs(folder)) == 4
     rows, distinct, _ = landed(database)
     assert rows == distinct == journaled_rows(folder)[0]
     with psycopg.connect(database) as connection:
-        assert connection.execute("SELECT reason FROM gap").fetchall() == [("restart",)]
+        assert connection.execute("SELECT reason FROM gap").fetchall() == [("restart",)] * 2
 
 
 def test_what_ends_the_process_is_told_by_type(
@@ -290,11 +292,10 @@ def test_what_ends_the_process_is_told_by_type(
 
     async def test() -> None:
         nowhere = config(f"postgresql://x@127.0.0.1:{free_port()}/x", tmp_path / "journal")
-        too_many = replace(nowhere, strikes_each_side=200, symbols=("NIFTY",), drain_seconds=0.1)
         async with asyncio.timeout(DEADLINE_SECONDS):
             await stream(
-                too_many,
-                Unfit(broker),
+                replace(nowhere, drain_seconds=0.1),
+                cast(Broker, Unfit(broker)),
                 UpstoxCodec(),
                 tokens,
                 RULES,
@@ -311,7 +312,8 @@ class Unfit:
 
     def __init__(self, broker: Upstox) -> None:
         self.instruments = broker.instruments
+        self.authorize_feed = broker.authorize_feed
 
     def capabilities(self) -> Capabilities:
-        """None that the plan could use."""
-        raise ConfigurationError("no feed")
+        """Refuse."""
+        raise ConfigurationError("the account has no feed")

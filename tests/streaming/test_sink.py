@@ -15,13 +15,14 @@ from brokers.upstox.codec import UpstoxCodec, decode
 from market.errors import DatabaseUnavailable, FrameError, JournalError
 from storage import frame_log
 from storage.embedded import EmbeddedServer
-from storage.frame_log import FolderLog
+from storage.frame_log import FolderLog, Newest
 from storage.journal import JournalWriter
 from storage.segments import segments
 from storage.ticks import TickBatch, TickStore
 from storage.timescale import ensure_database, migrate
 from streaming.arrivals import Arrival
 from streaming.feed import GapSeen
+from streaming.gaps import GapKeeper
 from streaming.sink import Sink, SinkConfig
 from tests.streaming import feed_frames
 from tests.streaming.feed_frames import Told
@@ -85,8 +86,19 @@ def landed(dsn: str) -> Landed:
     return Counter(rows)
 
 
+def keeper(folder: Path) -> GapKeeper:
+    """The gaps of a process that begins without a past."""
+    return GapKeeper(folder / "gaps.book", FolderLog(folder), Newest())
+
+
 def sink(
-    dsn: str, folder: Path, row_limit: int = 100_000, keep_days: float = 0, now: datetime = START
+    dsn: str,
+    folder: Path,
+    row_limit: int = 100_000,
+    *,
+    keep_days: float = 0,
+    now: datetime = START,
+    gaps: GapKeeper | None = None,
 ) -> Sink:
     """A sink with short waits."""
     config = SinkConfig(
@@ -97,7 +109,15 @@ def sink(
         delays=lambda: iter(lambda: 0.05, None),
     )
     frames = FolderLog(folder, cap_bytes=2**30, keep_days=keep_days)
-    return Sink(lambda: TickStore(dsn), frames, UpstoxCodec(), IDS, lambda _: {}, config=config)
+    return Sink(
+        lambda: TickStore(dsn),
+        frames,
+        UpstoxCodec(),
+        IDS,
+        lambda _: {},
+        gaps=gaps or keeper(folder / "unused"),
+        config=config,
+    )
 
 
 async def drain(made: Sink) -> None:
@@ -193,7 +213,8 @@ def test_database_cut_and_restored(
     """An outage while ticks come: counts equal, nothing twice, gaps recorded."""
 
     async def test() -> None:
-        made, stop = sink(own_database, recorder.folder, row_limit=200), asyncio.Event()
+        gaps, stop = keeper(recorder.folder), asyncio.Event()
+        made = sink(own_database, recorder.folder, row_limit=200, gaps=gaps)
         running = asyncio.create_task(made.run(stop))
         recorder.connect(10)
         for arrival in recorder.receive_many(50):
@@ -207,7 +228,9 @@ def test_database_cut_and_restored(
             await asyncio.sleep(0)
         await until(lambda: not made.is_up)
         recorder.connect(20)
-        made.note_gap(GapSeen(START, START + timedelta(seconds=2), "reconnect", 20, 5))
+        back_at = START + timedelta(seconds=2)
+        gaps.closed(0, GapSeen(START, back_at, "reset", 20, ("NSE_FO|2", "NSE_FO|4", "gone")))
+        gaps.closed(1, GapSeen(START, back_at, "reset", 21, ()))
         for arrival in recorder.receive_many(200):
             made.offer(arrival)
         await asyncio.to_thread(restartable.start, lambda _: None)
@@ -216,12 +239,13 @@ def test_database_cut_and_restored(
             made.offer(arrival)
         stop.set()
         await running
+        assert gaps.waiting == ()
 
     run(test())
     assert landed(own_database) == recorder.expected
     with psycopg.connect(own_database) as connection:
-        gaps = connection.execute("SELECT reason, epoch, instrument_count FROM gap").fetchall()
-    assert gaps == [("reconnect", 20, 5)]
+        rows = connection.execute("SELECT epoch, instrument_count, instrument_ids FROM gap")
+        assert sorted(rows.fetchall()) == [(20, 3, [2, 4]), (21, 0, None)]
 
 
 class Unconfirmed(TickStore):
