@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -34,6 +33,7 @@ from streaming.gaps import GapKeeper
 from streaming.health import Health, epoch_ms
 from streaming.listing import Listing
 from streaming.live import LiveState
+from streaming.minute_keeper import MinuteKeeper
 from streaming.planning import Planning, PlanningConfig
 from streaming.sink import Sink, SinkConfig
 from streaming.sockets import Socket, Sockets
@@ -59,6 +59,7 @@ class StreamConfig:
         strikes_each_side: strikes above and below the money to subscribe.
         journal_keep_days: landed frames that are older go; 0: only when over the cap.
         feed_sockets, is_limit_per_socket: as in ``PlanningConfig``.
+        tick_keep_days: ticks of older days go once their minutes are stored; 0: they stay.
         webhook_url: where alarms are posted; None for nowhere.
         telegram: the bot and the chat that are told the same; None for none.
         drain_seconds: longest time that landing may take when stopping.
@@ -73,6 +74,7 @@ class StreamConfig:
     journal_sync_seconds: float = 0.1
     journal_cap_bytes: int = 10 * 1024**3
     journal_keep_days: float = 0.0
+    tick_keep_days: int = 0
     webhook_url: Secret | None = None
     telegram: TelegramConfig | None = None
     drain_seconds: float = 10.0
@@ -187,6 +189,14 @@ class _Pipeline:
             to_all(self._senders),
         )
         self._alerts = AlertDesk(rules)
+        self._minutes = MinuteKeeper(
+            config.dsn,
+            self._alerts,
+            rules,
+            clock,
+            lambda: self._sink.is_up and not self._sink.is_catching_up,
+            config.tick_keep_days,
+        )
         channels = log_channel, *map(webhook_channel, self._senders)
         self._alert_post = AlertPost(self._alerts, config.dsn, clock, channels)
         self.live_feed = LiveFeed(
@@ -275,13 +285,14 @@ class _Pipeline:
         await asyncio.to_thread(warm)
         await self._listing.register()
         self._follow_planned()
-        following = asyncio.create_task(self._follow_chains())
-        try:
+        async with asyncio.TaskGroup() as group:
+            beside = [
+                group.create_task(self._follow_chains()),
+                group.create_task(self._minutes.run()),
+            ]
             await self._sink.run(stop)
-        finally:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
+            for task in beside:
+                task.cancel()
 
     def _follow_planned(self) -> None:
         followed = self._planning.followed
