@@ -16,8 +16,8 @@ from tools.endurance.rig import Rig
 from tools.endurance.schedule import Schedule
 from tools.processes import now_ms
 
-# Memory grows while caches fill: that much of a run is left out of its slope, at most a minute.
-_WARM_SHARE, _MOST_WARM_SECONDS = 0.25, 60.0
+# Memory grows while caches fill: that much of a run is left out of its slope, at most two minutes.
+_WARM_SHARE, _MOST_WARM_SECONDS = 0.25, 120.0
 _CALM_SECONDS = 10.0
 # Before the outage, so that memory is what it is in ordinary running.
 _BEFORE_SECONDS = 30.0
