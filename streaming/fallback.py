@@ -42,7 +42,7 @@ class FallbackConfig:
         pace: of takeover and of ``rest``; ``shadow_pace``: of comparing.
         keys_per_call, characters_per_call: most keys of one call, and how long they may be in its
             address; common servers take 8 kB. 500 contracts fit, of shares 345.
-        sampled_seconds: how often ``rest`` tells that ticks were not seen.
+        sampled_seconds: how often it is told that what no socket delivers was only sampled.
     """
 
     mode: PriceMode = PriceMode.HYBRID
@@ -114,7 +114,7 @@ class HandedBack:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """In ``rest`` the prices of ``keys`` were sampled; the ticks between were not seen."""
+    """The prices of ``keys`` came over REST alone; the ticks between the answers were not seen."""
 
     from_at: datetime
     to_at: datetime
@@ -329,18 +329,21 @@ class Fallback:
         return cut(tuple(keys), self._config.keys_per_call, self._config.characters_per_call)
 
     def _note_sampling(self, situation: Situation, now: datetime) -> None:
-        """Tell at intervals, and at the close, that what was polled alone has been sampled."""
-        if self._config.mode is not PriceMode.REST:
-            return
+        """Tell at intervals, and at the close, that what was only polled has been sampled."""
         since = self._sampled_from
         period = timedelta(seconds=self._config.sampled_seconds)
         # Whole periods, so that what is told is complete when a window ends.
         until = now - (now - _UNIX_START) % period if situation.is_market_open else now
         if since is not None and until > since:
-            keys = tuple(key for view in situation.sockets for key in view.keys)
-            self._events.append(Sampled(since, until, keys))
+            if keys := self._sampled_keys(situation):
+                self._events.append(Sampled(since, until, keys))
             since = until
         self._sampled_from = (since or now) if situation.is_market_open else None
+
+    def _sampled_keys(self, situation: Situation) -> tuple[str, ...]:
+        on_sockets = situation.sockets if self._config.mode is PriceMode.REST else ()
+        groups = [view.keys for view in on_sockets] + [group.keys for group in situation.always]
+        return tuple(key for keys in groups for key in keys)
 
 
 def _untold(wishes: Iterable[Wish], told: Collection[str]) -> Iterable[Wish]:

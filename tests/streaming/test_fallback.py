@@ -237,6 +237,9 @@ def test_what_no_socket_carries_is_always_asked_for(mode: PriceMode) -> None:
     run.go((60, 120), lambda now: Situation(True, [], [group]))
     assert [now for now, _ in run.asks[1:]] == [60, 80, 100]
     assert {ask.purpose for _, ask in run.asks} == {Purpose.ALWAYS}
+    # Its ticks are missed in every mode.
+    run.go((120, 121), lambda now: Situation(True, [], [group]))
+    assert [event for _, event in run.events] == [Sampled(at(60), at(120), tuple(group.keys))]
 
 
 @settings(max_examples=30)
