@@ -1,8 +1,9 @@
 """Ticks per second from the wire into the live state, and from the simulated exchange on the wire.
 
-Both on one core. The first replays frames that the simulator's hub made, through ``codec.decode``
-into ``LiveState``, in turns with what one would write without them: the schema's own objects, read
-field by field into one object a contract. How the second is measured stands in ``serving``.
+Both on one core. The first replays frames that the simulator's hub made through a codec into
+``LiveState``, alone and with all that the pipeline makes of a frame beside landing it, in turns
+with what one would write instead: the schema's own objects, read field by field into one object a
+contract. How the second is measured stands in ``serving``.
 """
 
 from __future__ import annotations
@@ -13,26 +14,36 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+
+import polars as pl
 
 from benchmarks import serving
 from benchmarks.alone import Alone, pin
 from benchmarks.report import Metric, within
-from brokers.interface import Instrument, Mode
-from brokers.upstox.codec import decode, subscribe
+from brokers.interface import ChainPayload, Instrument, Mode
+from brokers.upstox.chain import read_chain
+from brokers.upstox.codec import UpstoxCodec, subscribe
 from brokers.upstox.generated import MarketDataFeedV3_pb2 as schema
 from market.rules import rules_for
 from simulator.access.tokens import Account, TokenKind
 from simulator.exchange.market import Market
+from simulator.exchange.symbols import Symbol
 from simulator.exchange.universe import Listing
+from simulator.rest.option_calls import chain
 from simulator.socket.session import MarketSource
+from streaming.alerts import AlertDesk
+from streaming.chain_view import ChainView, view_of
 from streaming.live import LiveState
+from transforms.chain import analyse
 
 ROUNDS = 5
 KEYS = 2_000
 STEPS = 40
 STEP = timedelta(seconds=2)
 ENTRIES = 50
+EXPIRIES = 2
 TICKS_PER_SECOND = 50_000.0
 MERGED_TICKS_PER_SECOND = 300_000.0
 
@@ -79,6 +90,11 @@ def run() -> tuple[Mapping[str, Metric], Mapping[str, object]]:
             "Decoded and merged, per second of processor time",
             MERGED_TICKS_PER_SECOND,
         ),
+        "full_loop_ticks_per_core_s": _goal(
+            statistics.median(rates["loop"]),
+            "The same with alerts, minute bars and marks",
+            MERGED_TICKS_PER_SECOND,
+        ),
         "vs_object_loop": _ratio(rates["ours"], rates["plain"]),
         "served_ticks_per_s_to_2_clients": _goal(
             min(served.ticks_per_second), "The slower of two clients of an exchange on one core"
@@ -93,6 +109,7 @@ def run() -> tuple[Mapping[str, Metric], Mapping[str, object]]:
         "mode": "full",
         "entries_per_frame": ENTRIES,
         "rounds": ROUNDS,
+        "marks_per_round": rates["marks"],
         "ticks_per_round": rates["ticks"],
         "frame_bytes": rates["bytes"],
         "served": served.details(),
@@ -116,8 +133,7 @@ def recorded(count: int = KEYS, steps: int = STEPS) -> tuple[Listing, Sequence[b
 
     In frames of at most ``ENTRIES``, as a broker sends them: many small ones are the harder case.
     """
-    market = Market(7, rules_for("nse"), serving.SYMBOLS)
-    start = serving.START
+    market, start = _market(), serving.START
     account = Account("BENCH", True, TokenKind.ANALYTICS, start + timedelta(days=1))
     feed = MarketSource(market).open(account)
     keys = serving.nearest_keys(market, start, count)
@@ -125,6 +141,34 @@ def recorded(count: int = KEYS, steps: int = STEPS) -> tuple[Listing, Sequence[b
     for number in range(1, steps + 1):
         frames += feed.update(start + number * STEP)
     return market.listing(start), [part for frame in frames for part in _parts(frame)]
+
+
+def chains() -> Sequence[ChainView]:
+    """The chains of each symbol's nearest expiries at the start, as the pipeline takes them."""
+    market, rules = _market(), rules_for("nse")
+    listing = market.listing(serving.START)
+    listed = _instruments(listing)
+    return [
+        view_of(_analysed(market, symbol, days[:EXPIRIES], listed), rules)
+        for symbol in listing.symbols
+        if (days := sorted(day for name, day in listing.chains if name == symbol.underlying.symbol))
+    ]
+
+
+def _market() -> Market:
+    return Market(7, rules_for("nse"), serving.SYMBOLS)
+
+
+def _analysed(
+    market: Market, symbol: Symbol, days: Sequence[date], listed: Sequence[Instrument]
+) -> pl.DataFrame:
+    name, at = symbol.underlying.symbol, serving.START
+    quotes = []
+    for day in days:
+        rows = chain(market, at, symbol, day.isoformat())
+        body = json.dumps({"status": "success", "data": rows}).encode()
+        quotes.append(read_chain(ChainPayload(name, day, body, at, at), listed))
+    return analyse(pl.concat(quotes), at, rules_for("nse")).contracts
 
 
 def _parts(frame: bytes) -> Iterator[bytes]:
@@ -144,11 +188,41 @@ def following(listing: Listing) -> LiveState:
     return state
 
 
+def watching(listing: Listing, views: Sequence[ChainView]) -> tuple[LiveState, AlertDesk]:
+    """As ``following``, with chains to mark and the alerts' detectors."""
+    state, desk = following(listing), AlertDesk(rules_for("nse"))
+    desk.follow(_instruments(listing))
+    for view in views:
+        state.take_chain(view, {})
+        desk.take_levels(view.symbol, view.levels)
+    return state, desk
+
+
 def into_live_state(state: LiveState, frames: Sequence[bytes]) -> LiveState:
     """Ours: columns, merged by age."""
+    decode = UpstoxCodec().decode
     for frame in frames:
         state.take_frame(decode(frame), 0.0)
     return state
+
+
+def into_the_loop(state: LiveState, desk: AlertDesk, frames: Sequence[bytes]) -> int:
+    """Ours, and all that follows: alerts, minute bars, and at each step of the exchange the marks.
+
+    Returns:
+        How many marks were made.
+    """
+    decode, marks, marked_ms = UpstoxCodec().decode, 0, 0
+    for frame in frames:
+        told = decode(frame)
+        at_ms = told.published_at_ms or 0
+        state.take_frame(told, at_ms)
+        desk.take_frame(told, at_ms)
+        if at_ms > marked_ms:
+            now, marked_ms = datetime.fromtimestamp(at_ms / 1000, UTC), at_ms
+            marks += state.mark(now)
+            desk.work(now)
+    return marks
 
 
 def into_objects(frames: Sequence[bytes]) -> dict[str, Plain]:
@@ -210,22 +284,26 @@ def _instruments(listing: Listing) -> list[Instrument]:
 
 
 def _measured() -> dict[str, object]:
-    """Ticks per second of processor time, both in turns; the first round warms up."""
+    """Ticks per second of processor time, all in turns; the first round warms up."""
     listing, frames = recorded()
+    views = chains()
     ticks = sum(len(schema.FeedResponse.FromString(frame).feeds) for frame in frames)
-    doors: list[tuple[str, Callable[[LiveState], object]]] = [
-        ("ours", lambda state: into_live_state(state, frames)),
-        ("plain", lambda _: into_objects(frames)),
-    ]
-    rates: dict[str, list[float]] = {"ours": [], "plain": []}
+    rates: dict[str, list[float]] = {"ours": [], "plain": [], "loop": []}
     for number in range(-1, ROUNDS):
-        state = following(listing)
+        state, (watched, desk) = following(listing), watching(listing, views)
+        doors: list[tuple[str, Callable[[], object]]] = [
+            ("ours", partial(into_live_state, state, frames)),
+            ("plain", partial(into_objects, frames)),
+            ("loop", partial(into_the_loop, watched, desk, frames)),
+        ]
         for name, door in doors if number % 2 else reversed(doors):
             began = time.process_time()
-            door(state)
+            door()
             if number >= 0:
                 rates[name].append(ticks / (time.process_time() - began))
-    return {**rates, "ticks": ticks, "bytes": sum(map(len, frames)) // len(frames)}
+    size_bytes = sum(map(len, frames)) // len(frames)
+    marks = into_the_loop(*watching(listing, views), frames)
+    return {**rates, "ticks": ticks, "bytes": size_bytes, "marks": marks}
 
 
 if __name__ == "__main__":
