@@ -34,7 +34,7 @@ def tiled(function: _Function) -> _Function:
 
 
 def inlined(function: _Function) -> _Function:
-    """Compile a branch-free part of such a loop, copied into it so that the loop vectorises."""
+    """Compile a part, under the rules of ``tiled``, that is copied into whatever calls it."""
     return _compile(function, fastmath=set(_CONTRACTION), forceinline=True)
 
 
