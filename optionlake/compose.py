@@ -66,6 +66,7 @@ def stream_config(settings: Settings) -> StreamConfig:
         journal_cap_bytes=settings.journal_cap_mb * 1_000_000,
         webhook_url=Secret(url.get_secret_value()) if url else None,
         journal_keep_days=settings.journal_keep_days,
+        tick_keep_days=settings.tick_keep_days,
     )
 
 

@@ -91,6 +91,9 @@ class Settings(BaseSettings):
         ge=0,
         description="days that landed frames stay for replay; 0: until the journal is over its cap",
     )
+    tick_keep_days: int = Field(
+        0, ge=0, description="days that ticks stay in the database once their minutes do; 0: always"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least severe message that is logged"
     )

@@ -37,9 +37,11 @@ def test_stream_settings_keep_their_units(tmp_path: Path) -> None:
         journal_sync_ms=250,
         journal_cap_mb=3,
         journal_keep_days=9,
+        tick_keep_days=4,
     )
     config = compose.stream_config(settings)
     assert config.journal_keep_days == 9
+    assert config.tick_keep_days == 4
     assert config.journal_sync_seconds == 0.25
     assert config.journal_cap_bytes == 3_000_000
     assert config.live_host == "127.0.0.1"
