@@ -222,3 +222,145 @@ def test_updates_move_nothing(visit: Visit, upstream: FakeUpstream) -> None:
     upstream.move("SENSEX", 123_456.75)
     until(lambda: figure(page, "SENSEX", "spot") == "1,23,456.75")
     assert page.evaluate(place) == before
+
+
+def alert(number: int, **more: object) -> dict[str, object]:
+    """An alert as the feed tells it, a second after the one before."""
+    at_ms = now_ms() - 100_000 + 1000 * number
+    told: dict[str, object] = {
+        "key": f"volume_spike:NIFTY:up:{number}",
+        "kind": "volume_spike",
+        "symbol": "NIFTY",
+        "contract_id": "NIFTY-20261229-FUT",
+        "at_ms": at_ms,
+        "direction": "up",
+        "level": None,
+        "value": 412_300.0,
+        "score": 5.1,
+        "inputs": {"usual_volume_units": 61_300.0},
+        "reason": f"NIFTY traded 6.7 times its usual volume ({number})",
+    }
+    return {**told, **more}
+
+
+def crossing(number: int, **more: object) -> dict[str, object]:
+    """An alert of a level that was crossed."""
+    told = {"key": f"call_wall_cross:TCS:down:{number}", "kind": "call_wall_cross"}
+    price = {"level": 3_500.0, "value": 3_498.05, "inputs": {"close": 3_498.05}}
+    return alert(number, **told, symbol="TCS", direction="down", **price, **more)
+
+
+def alert_keys(page: Page) -> list[str]:
+    """Keys of the alerts that are listed, from the top."""
+    keys: list[str] = page.evaluate(
+        "[...document.querySelectorAll('.alerts li:not([hidden])')].map(e => e.dataset.key)"
+    )
+    return keys
+
+
+def test_alerts_are_listed_as_they_come(visit: Visit, upstream: FakeUpstream) -> None:
+    """Once each, newest first, with their figures, their inputs on hover, told politely."""
+    upstream.alerts = [alert(1)]
+    page = visit.open()
+    first = page.locator('.alerts li[data-key="volume_spike:NIFTY:up:1"]')
+    expect(first).to_be_visible()
+    expect(first.locator('[data-field="value"]')).to_have_text("4.12L units")
+    expect(first.locator('[data-field="score"]')).to_have_text("score 5.1")
+    expect(first.locator('[data-field="at"]')).to_have_text(re.compile(r"\d\d:\d\d"))
+    expect(first).to_have_attribute("title", re.compile("usual volume units: 61,300.00"))
+    spoken = page.locator(".alerts [aria-live='polite']")
+    expect(spoken).to_have_text("")
+    upstream.alerts = [*upstream.alerts, crossing(2)]
+    until(lambda: len(alert_keys(page)) == 2)
+    newest = page.locator(".alerts li").first
+    expect(newest.locator('[data-field="kind"]')).to_have_text("call wall cross")
+    expect(newest.locator('[data-field="level"]')).to_have_text("level 3,500.00")
+    expect(newest.locator('[data-field="value"]')).to_have_text("₹ 3,498.05")
+    expect(newest.locator('[data-field="direction"]')).to_have_text("▼")
+    expect(spoken).to_contain_text("TCS call wall cross down")
+    expect(page.locator('[data-field="alerts_unread"]')).to_have_text("2 new of 2")
+    assert visit.complaints == []
+
+
+def test_alerts_are_acknowledged_and_muted_in_this_browser(
+    visit: Visit, upstream: FakeUpstream
+) -> None:
+    """What the reader chose outlives a reload, and can be taken back."""
+    upstream.alerts = [alert(1), alert(2), crossing(3)]
+    page = visit.open()
+    unread = page.locator('[data-field="alerts_unread"]')
+    expect(unread).to_have_text("3 new of 3")
+    page.locator(".alerts li").first.locator(".ack").click()
+    expect(unread).to_have_text("2 new of 3")
+    page.locator(".alerts li").nth(1).locator(".mute").click()
+    expect(unread).to_have_text("0 new of 1")
+    page.reload()
+    expect(unread).to_have_text("0 new of 1")
+    page.locator("[data-topic='NIFTY volume_spike']").click()
+    expect(unread).to_have_text("2 new of 3")
+    page.locator(".alerts .quiet", has_text="Ack all").click()
+    expect(unread).to_have_text("0 new of 3")
+
+
+def test_no_alert_is_lost_over_a_reconnect(
+    visit: Visit, upstream: FakeUpstream, dashboard: Dashboard
+) -> None:
+    """What came while the browser was offline is listed in its place, and counted."""
+    upstream.alerts = [alert(1)]
+    page = visit.open()
+    until(lambda: len(alert_keys(page)) == 1)
+    page.evaluate(
+        "window.kept = WebSocket.prototype.send; WebSocket.prototype.send = function (m) {"
+        " if (JSON.parse(m).type === 'ack') { this.close(); return; }"
+        " window.kept.call(this, m); }; 0"
+    )
+    upstream.move("NIFTY", 24_111.0)
+    expect(page.locator(".banner")).to_contain_text("Connection to the server lost")
+    upstream.alerts = [*upstream.alerts, alert(2), alert(3)]
+    until(lambda: len(dashboard.get("/api/v1/alerts").json()["alerts"]) == 3)
+    page.evaluate("WebSocket.prototype.send = window.kept; 0")
+    until(lambda: len(alert_keys(page)) == 3)
+    assert alert_keys(page) == [f"volume_spike:NIFTY:up:{n}" for n in (3, 2, 1)]
+    expect(page.locator('[data-field="alerts_away"]')).to_contain_text("came while")
+    page.locator(".alerts .quiet", has_text="Ack all").click()
+    expect(page.locator('[data-field="alerts_away"]')).to_be_hidden()
+
+
+def test_the_list_of_alerts_is_bounded(visit: Visit, upstream: FakeUpstream) -> None:
+    """Rows are recycled: more alerts make no more elements."""
+    upstream.alerts = [alert(n) for n in range(150)]
+    page = visit.open()
+    until(lambda: len(alert_keys(page)) == 100)
+    upstream.alerts = [alert(n) for n in range(400)]
+    until(lambda: alert_keys(page)[0] == "volume_spike:NIFTY:up:399")
+    assert page.locator(".alerts li").count() <= 200
+
+
+def test_a_dead_token_cannot_be_overlooked(visit: Visit, upstream: FakeUpstream) -> None:
+    """While the market is open; a token that is about to die is a quiet note."""
+    page = visit.open()
+    expect(page.locator(".alarm")).to_be_hidden()
+    detail = "it dies in 50 minutes, before the session ends: run optionlake login"
+    upstream.more_health = {"token_level": "warning", "token_detail": detail}
+    expect(page.locator(".notes")).to_contain_text("before the session ends")
+    expect(page.locator(".alarm")).to_be_hidden()
+    died = {"token_level": "alarm", "token_detail": "the token died at 03:30 IST"}
+    upstream.more_health = {**died, "is_market_open": True}
+    expect(page.locator(".alarm")).to_contain_text("The token died at 03:30 IST.")
+    upstream.more_health = {**died, "is_market_open": False}
+    expect(page.locator(".alarm")).to_be_hidden()
+    expect(page.locator(".notes")).to_contain_text("the token died")
+    upstream.more_health = {"state": "waiting_for_token", "detail": "the broker refuses it"}
+    expect(page.locator(".alarm")).to_contain_text("The broker refuses it.")
+
+
+def test_prices_by_rest_are_told_apart(visit: Visit, upstream: FakeUpstream) -> None:
+    """With their beginning, in the banner and in the feed's figures."""
+    page = visit.open()
+    source = page.locator('.health [data-field="price_source"]')
+    expect(source).to_have_text("socket")
+    upstream.more_health = {"mode": "hybrid", "fallback_since_ms": 1_795_581_760_000}
+    expect(page.locator(".banner")).to_contain_text("Prices by REST since 10:12 IST")
+    expect(source).to_have_text("REST since 10:12")
+    upstream.more_health = {"mode": "hybrid", "fallback_since_ms": None}
+    expect(page.locator(".banner")).to_be_hidden()

@@ -3,7 +3,7 @@
 import { Attribute, el, Slot } from "./dom";
 import * as format from "./format";
 import type { Context } from "./panel";
-import type { Verdict } from "./state";
+import type { Remarks, Verdict } from "./state";
 import { toggleTheme } from "./theme";
 
 export class Top {
@@ -46,6 +46,25 @@ export class Banner {
     this.slot.set(verdict.sentence);
     this.level.set(verdict.level);
     if (this.element.hidden !== !verdict.sentence) this.element.hidden = !verdict.sentence;
+  }
+}
+
+/** What is said beside the verdict: an alarm that cannot be overlooked, and quiet notes. */
+export class Notices {
+  private readonly alarm = document.createTextNode("");
+  private readonly notes = document.createTextNode("");
+  private readonly alarmSlot = new Slot(this.alarm);
+  private readonly notesSlot = new Slot(this.notes);
+  private readonly alarmLine = el("div", { class: "alarm", role: "alert", hidden: "" }, this.alarm);
+  private readonly notesLine = el("div", { class: "notes", role: "status", hidden: "" }, this.notes);
+  readonly element = el("div", { class: "notices" }, this.alarmLine, this.notesLine);
+
+  show({ alarm, notes }: Remarks): void {
+    // Shown before it is filled, so that it is read out.
+    if (this.alarmLine.hidden !== !alarm) this.alarmLine.hidden = !alarm;
+    if (this.notesLine.hidden !== !notes.length) this.notesLine.hidden = !notes.length;
+    this.alarmSlot.set(alarm);
+    this.notesSlot.set(notes.join(" · "));
   }
 }
 

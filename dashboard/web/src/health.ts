@@ -4,13 +4,14 @@ import { Attribute, el, Slot } from "./dom";
 import * as format from "./format";
 import type { Percentiles } from "./latency";
 import { box, type Context, type Panel } from "./panel";
-import type { Verdict } from "./state";
+import { priceSource, type Verdict } from "./state";
 import type { Health } from "./store";
 
 type Text = (health: Health, nowMs: number) => string;
 
 const FIGURES: readonly [string, string, string, Text][] = [
   ["feed_age", "Feed age", "since the broker's last frame", (h, now) => format.age(now - (h.last_frame_at_ms ?? NaN))],
+  ["price_source", "Prices by", "the broker's socket, or its REST interface while that is down", (h) => priceSource(h)],
   ["token", "Token until", "expiry of the access token, IST", (h, now) => format.dayAndTime(h.token_expires_at_ms, now)],
   ["subscribed", "Subscribed", "instruments on the socket / never seen", (h) => `${format.count(h.subscribed)} / ${format.count(h.never_seen)} unseen`],
   ["frames", "Frames", "received from the broker / not understood", (h) => `${format.quantity(h.frames)} / ${format.count(h.unknown_frames)} unknown`],

@@ -6,7 +6,8 @@ import "./style/tokens.css";
 import "./style/layout.css";
 import "./style/panels.css";
 import "./style/chain.css";
-import { Banner, Foot, Top } from "./bars";
+import { Alerts } from "./alerts";
+import { Banner, Foot, Notices, Top } from "./bars";
 import { Chain } from "./chain";
 import { el } from "./dom";
 import { Exposure } from "./exposure";
@@ -19,7 +20,7 @@ import { Picker } from "./picker";
 import { Ratios } from "./ratios";
 import { Selection } from "./selection";
 import { LiveSocket } from "./socket";
-import { judge } from "./state";
+import { judge, remarks } from "./state";
 import { Stocks } from "./stocks";
 import { Store, type Health } from "./store";
 import { Strip } from "./strip";
@@ -39,9 +40,11 @@ class Page {
   private readonly exposure = new Exposure(this.context);
   private readonly stocks = new Stocks(this.context);
   private readonly health = new HealthPanel(this.context);
+  private readonly alerts = new Alerts(this.context);
   private readonly panels: readonly Panel[] = [
     this.strip,
     this.stocks,
+    this.alerts,
     this.chain,
     this.exposure,
     new Ratios(this.context),
@@ -49,6 +52,7 @@ class Page {
   ];
   private readonly top = new Top(this.strip.element, () => this.exposure.retheme());
   private readonly banner = new Banner();
+  private readonly notices = new Notices();
   private readonly foot = new Foot(this.context);
   private readonly painter = new Painter(
     this.store,
@@ -77,6 +81,8 @@ class Page {
       },
       onFrame: (frame) => this.painter.add(frame),
       onHealth: (health) => this.hear(health),
+      onAlerts: (message) => this.alerts.hear(message),
+      ask: () => this.alerts.ask(),
       onState: () => this.judge(),
       onProblem: (problem) => {
         this.problem = problem;
@@ -92,7 +98,8 @@ class Page {
 
   start(): void {
     const main = el("main", {}, ...this.panels.slice(1).map((panel) => panel.element));
-    document.body.append(this.top.element, this.banner.element, main, this.foot.element);
+    const told = el("div", { class: "told" }, this.notices.element, this.banner.element);
+    document.body.append(this.top.element, told, main, this.foot.element);
     const chosen = this.selection.current;
     if (chosen?.expiry) this.socket.watch(chosen.symbol, chosen.expiry);
     this.socket.connect();
@@ -168,6 +175,7 @@ class Page {
     const verdict = this.verdict();
     this.top.show(verdict, this.clock.now());
     this.banner.show(verdict);
+    this.notices.show(remarks(this.lastHealth));
     this.health.judge(verdict);
     document.documentElement.dataset["level"] = verdict.level;
   }

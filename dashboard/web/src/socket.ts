@@ -1,6 +1,7 @@
 // The page's connection to its server: messages in, watch and ack out, and connecting again.
 
 import { decode, type Frame } from "./frame";
+import type { AlertsMessage } from "./alertbook";
 import type { Catalogue, Health } from "./store";
 
 export type SocketState = "connecting" | "open" | "lost";
@@ -9,6 +10,9 @@ export interface Listener {
   onHello(catalogue: Catalogue): void;
   onFrame(frame: Frame): void;
   onHealth(health: Health): void;
+  onAlerts(message: AlertsMessage): void;
+  /** What to ask for on each connection. */
+  ask(): object;
   onState(state: SocketState): void;
   /** A message that this page cannot read: another try would not help. */
   onProblem(sentence: string): void;
@@ -39,6 +43,7 @@ export class LiveSocket {
     this.listen();
     socket.onopen = () => {
       if (this.watched) socket.send(this.watched);
+      socket.send(JSON.stringify(this.listener.ask()));
     };
     socket.onmessage = (event: MessageEvent<string | ArrayBuffer>) => this.take(event.data);
     socket.onclose = () => {
@@ -67,6 +72,7 @@ export class LiveSocket {
     const message = JSON.parse(data) as { type: string; catalogue: Catalogue };
     if (message.type === "hello") this.listener.onHello(message.catalogue);
     else if (message.type === "health") this.listener.onHealth(message as unknown as Health);
+    else if (message.type === "alerts") this.listener.onAlerts(message as unknown as AlertsMessage);
   }
 
   private takeFrame(data: ArrayBuffer): void {

@@ -45,6 +45,10 @@ export interface Health {
   connected_at_ms?: number | null;
   last_frame_at_ms?: number | null;
   token_expires_at_ms?: number | null;
+  token_level?: "ok" | "warning" | "alarm";
+  token_detail?: string;
+  mode?: "hybrid" | "rest" | "shadow";
+  fallback_since_ms?: number | null;
   subscribed?: number;
   never_seen?: number;
   frames?: number;

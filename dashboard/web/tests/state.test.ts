@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { level, ServerClock } from "../src/freshness";
 import { Delays } from "../src/latency";
-import { judge, type Facts } from "../src/state";
+import { judge, priceSource, remarks, type Facts } from "../src/state";
 import type { Health } from "../src/store";
 
 const now = 1_000_000;
@@ -62,4 +62,28 @@ test("percentiles are of the newest, the count is of all", () => {
   expect(delays.percentiles()).toEqual({ p50: null, p99: null, count: 0 });
   for (let i = 1; i <= 200; i++) delays.add(i);
   expect(delays.percentiles()).toEqual({ p50: 151, p99: 200, count: 200 });
+});
+
+test("a dead token is an alarm while the market is open, and a note otherwise", () => {
+  const dead: Health = { ...health, token_level: "alarm", token_detail: "the token died at 03:30 IST" };
+  expect(remarks({ ...dead, is_market_open: true }).alarm).toContain("The token died at 03:30 IST.");
+  expect(remarks({ ...health, state: "waiting_for_token", detail: "refused" }).alarm).toContain("Refused.");
+  const closed = remarks({ ...dead, is_market_open: false });
+  expect([closed.alarm, closed.notes]).toEqual(["", ["Access token: the token died at 03:30 IST"]]);
+});
+
+test("a warning is a quiet note, and a good token nothing", () => {
+  const warned: Health = { ...health, token_level: "warning", token_detail: "it dies in 50 minutes" };
+  expect(remarks(warned)).toEqual({ alarm: "", notes: ["Access token: it dies in 50 minutes"] });
+  expect(remarks({ ...health, token_level: "ok", token_detail: "lives" })).toEqual({ alarm: "", notes: [] });
+});
+
+test("prices by REST are told with their beginning, and silence means less", () => {
+  const since = Date.parse("2026-11-25T05:12:40Z");
+  const fallen: Health = { ...health, mode: "hybrid", fallback_since_ms: since, last_frame_at_ms: now - 8_000 };
+  const verdict = judge({ ...facts, health: fallen });
+  expect([verdict.word, verdict.sentence.slice(0, 33)]).toEqual(["REST", "Prices by REST since 10:42 IST: t"]);
+  expect(priceSource(fallen)).toBe("REST since 10:42");
+  expect(judge({ ...facts, health: { ...health, mode: "rest", fallback_since_ms: null } }).level).toBe("good");
+  expect(remarks({ ...health, mode: "rest" }).notes).toEqual(["Prices by REST, as set"]);
 });
