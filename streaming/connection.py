@@ -54,7 +54,7 @@ class ConnectionConfig:
     """
 
     tick_seconds: float = 0.5
-    ping_seconds: float = 1.5
+    ping_seconds: float = 1.0
     connect_seconds: float = 1.5
     open_seconds: float = 6.0
     close_seconds: float = 1.0

@@ -15,7 +15,7 @@ from enum import StrEnum
 from brokers.interface import FeedCodec, FeedFrame, FrameKind, Mode
 from market.errors import FrameError
 from market.rules import Rules
-from market.session import is_open
+from streaming.liveness import Liveness
 
 
 class State(StrEnum):
@@ -73,6 +73,7 @@ class Patience:
     Attributes:
         status_seconds: from open to the first market status.
         silent_seconds: without any frame, ping or pong: the link is dead.
+        pulse_seconds: without what had come each second, while the link answers; doubles each time.
         mute_seconds: without data in a session although the link answers; doubles each time that
             a new connection stays mute too, up to ``mute_cap_seconds``.
         closed_mute_seconds: the same while the exchange itself says that it is not trading.
@@ -83,6 +84,7 @@ class Patience:
 
     status_seconds: float = 10.0
     silent_seconds: float = 4.0
+    pulse_seconds: float = 2.4
     mute_seconds: float = 10.0
     mute_cap_seconds: float = 300.0
     closed_mute_seconds: float = 120.0
@@ -169,16 +171,13 @@ class FeedSession:
         self.is_plan_whole = True
         self.wanted_keys: tuple[str, ...] = ()
         self._codec = codec
-        self._rules = rules
         self._patience = patience or Patience()
         self._wanted: dict[str, Mode] = {}
         self._missed_keys = tuple(sorted(missed_keys))
         self._unseen: set[str] = set()
         self._unreadable_kinds: set[str] = set()
-        self._exchange_trades, self._mute_connections = True, 0
-        self._alive_at: datetime | None = None
+        self._liveness = Liveness(rules, self._patience)
         self._data_at: datetime | None = None
-        self._watched_since: datetime | None = None
         self._back_at: datetime | None = None
         self._is_returning = False
         self._gap_from, self._gap_reason = data_until, "restart"
@@ -233,16 +232,17 @@ class FeedSession:
         self._move(Input.OPEN)
         self.epoch = epoch
         self.connections += 1
-        self.connected_at = self._alive_at = now
-        self.stale_reason = self._data_at = self._watched_since = self._back_at = None
+        self.connected_at = now
+        self._liveness.opened(now)
+        self.stale_reason = self._data_at = self._back_at = None
         self._is_returning = self._gap_from is not None
-        self._exchange_trades = True
         self._unseen = set(self._wanted)
 
     def received(self, frame: bytes, now: datetime) -> FeedFrame | None:
         """Take one frame; None if it cannot be used (counted, and told once for each kind)."""
         self.frames += 1
-        self.last_frame_at = self._alive_at = now
+        self.last_frame_at = now
+        self._liveness.heard(now)
         try:
             decoded = self._codec.decode(frame)
         except FrameError as error:
@@ -261,13 +261,11 @@ class FeedSession:
 
     def answered(self, now: datetime) -> None:
         """A ping or pong came: the link is alive, whatever the market does."""
-        self._alive_at = now
+        self._liveness.heard(now)
 
     def time_passes(self, now: datetime) -> None:
         """Judge the silence; a verdict is a ``WentStale`` event."""
         if reason := self._verdict(now):
-            if reason.startswith("mute"):
-                self._mute_connections += 1
             self._move(Input.SILENCE)
             self.stale_reason = reason
             self._events.append(WentStale(reason))
@@ -279,7 +277,8 @@ class FeedSession:
         self._move(Input.LOSS)
         if self._data_at is not None and self._gap_from is None:
             self._open_gap(self._data_at, self.stale_reason or reason)
-        self._data_at = self._watched_since = None
+        self._data_at = None
+        self._liveness.lost()
         self._to_send.clear()
 
     def forget_gap(self) -> None:
@@ -305,8 +304,7 @@ class FeedSession:
     def _status(self, frame: FeedFrame) -> None:
         is_first = self.state is State.AWAITING_STATUS
         self._move(Input.STATUS)
-        if frame.market_status:
-            self._exchange_trades = "NORMAL_OPEN" in frame.market_status.values()
+        self._liveness.statuses(frame.market_status)
         if is_first:
             self._request(self._wanted)
 
@@ -317,7 +315,7 @@ class FeedSession:
             # Words of a line that is given up; the silence before them is not undone.
             return
         self._data_at = now
-        self._mute_connections = 0
+        self._liveness.told(now, is_update=frame.kind is FrameKind.UPDATE)
         if self._unseen:
             self._unseen.difference_update(frame.keys)
         if self.state is State.LIVE and not was_live:
@@ -374,26 +372,7 @@ class FeedSession:
             return f"no market status within {patience.status_seconds:g} s"
         if self.state not in _SUBSCRIBED:
             return None
-        if self._has_passed(patience.silent_seconds, self._alive_at, now):
-            return f"silent: no frame, ping or pong for {patience.silent_seconds:g} s"
-        return self._mute_verdict(now)
-
-    def _mute_verdict(self, now: datetime) -> str | None:
-        """A socket that answers pings but tells nothing while the market trades."""
-        if not self._wanted or not is_open(self._rules, now):
-            self._watched_since = None
-            return None
-        self._watched_since = self._watched_since or now
-        patience = self._patience
-        seconds = patience.mute_seconds if self._exchange_trades else patience.closed_mute_seconds
-        seconds = min(
-            seconds * 2 ** min(self._mute_connections, 16),
-            max(seconds, patience.mute_cap_seconds),
-        )
-        since = max(self._data_at or self._watched_since, self._watched_since)
-        if self._has_passed(seconds, since, now):
-            return f"mute: no data for {seconds:g} s while the market trades"
-        return None
+        return self._liveness.verdict(now, is_anything_wanted=bool(self._wanted))
 
     @staticmethod
     def _has_passed(seconds: float, since: datetime | None, now: datetime) -> bool:
