@@ -8,8 +8,8 @@ tables and the transaction are ``storage.ticks``'; what a tick means belongs to 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
@@ -20,6 +20,7 @@ from market.errors import DatabaseUnavailable, JournalError
 from market.rules import IST
 from storage.frame_log import FrameLog
 from storage.gap_book import ClosedGap
+from storage.segments import Record
 from storage.ticks import Gap, TickStore
 from streaming.arrivals import Arrival, Backlog, batch_of
 from streaming.gaps import GapKeeper
@@ -41,6 +42,7 @@ class SinkConfig:
     Attributes:
         row_limit, frame_limit: most that is kept in memory; beyond, the journal is read instead.
         batch_rows, batch_seconds: a batch is landed at whichever comes first.
+        catch_up_rows: rows of a batch read from the journal; large, for there is no one to wait.
         clock: now, aware UTC, by which the log tells what is old.
     """
 
@@ -48,6 +50,7 @@ class SinkConfig:
     frame_limit: int = 50_000
     batch_rows: int = 5_000
     batch_seconds: float = 0.2
+    catch_up_rows: int = 20_000
     prune_seconds: float = 60.0
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     delays: Callable[[], Iterator[float]] = field(default=database_backoff)
@@ -167,11 +170,27 @@ class Sink:
 
     async def _replay(self, store: TickStore, epoch: int) -> None:
         landed = self._landed[epoch] = await store.last_landed(epoch)
-        source = self._frames.records(epoch, landed)
-        rows = self._config.batch_rows
-        while arrivals := await asyncio.to_thread(next_batch, source, self._codec, rows):
-            listed = await self._listed_on(_exchange_day(arrivals[0]))
-            await self._land(store, arrivals, {**self._ids, **listed})
+        async with aclosing(self._read_ahead(self._frames.records(epoch, landed))) as batches:
+            async for arrivals in batches:
+                listed = await self._listed_on(_exchange_day(arrivals[0]))
+                await self._land(store, arrivals, {**self._ids, **listed})
+                self._tidy_if_due()
+
+    async def _read_ahead(self, source: Iterator[Record]) -> AsyncGenerator[list[Arrival], None]:
+        """Batches of the journal; the next one is read and decoded while the last is landed."""
+        rows = self._config.catch_up_rows
+
+        def next_one() -> asyncio.Task[list[Arrival]]:
+            return asyncio.create_task(asyncio.to_thread(next_batch, source, self._codec, rows))
+
+        reading = next_one()
+        try:
+            while batch := await reading:
+                reading = next_one()
+                yield batch
+        finally:
+            # A thread cannot be stopped; what it was reading is read again from the journal.
+            reading.add_done_callback(_retrieved)
 
     async def _listed_on(self, day: date) -> dict[str, int]:
         if day != self._listed_day:
@@ -235,6 +254,12 @@ class Sink:
 def _row_of(gap: ClosedGap, ids: Mapping[str, int]) -> Gap:
     touched = tuple(sorted({ids[key] for key in gap.keys if key in ids}))
     return Gap(gap.from_at, gap.to_at, gap.reason, gap.epoch, len(gap.keys), touched or None)
+
+
+def _retrieved(reading: asyncio.Task[list[Arrival]]) -> None:
+    """Whatever came of it: nobody waits for it any more."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 def _exchange_day(arrival: Arrival) -> date:

@@ -105,6 +105,7 @@ def sink(
         clock=lambda: now,
         row_limit=row_limit,
         batch_rows=50,
+        catch_up_rows=50,
         batch_seconds=0.02,
         delays=lambda: iter(lambda: 0.05, None),
     )
