@@ -13,8 +13,10 @@ from enum import StrEnum
 from functools import lru_cache
 from urllib.parse import quote
 
-# Halving 500 keys down to a bad one takes ten in a row; more mean that no key is to blame.
-_REJECTIONS_BORNE = 12
+# Halving 500 keys down to a bad one takes ten in a row, and several may lie side by side; more mean
+# that no key is to blame. Then only each eighth refusal of the whole is looked into again.
+_REJECTIONS_BORNE = 60
+_REFUSALS_UNTIL_SEARCH = 8
 
 
 class Purpose(StrEnum):
@@ -64,6 +66,7 @@ class _Slot:
 
     Attributes:
         parts: halves to try, the next one last.
+        fruitless: refusals since a search that blamed no key.
         suspects: keys refused alone since the last call that was not refused.
     """
 
@@ -71,6 +74,7 @@ class _Slot:
     is_waiting: bool = False
     failures: int = 0
     rejections: int = 0
+    fruitless: int = 0
     parts: list[tuple[str, ...]] = field(default_factory=list)
     suspects: list[str] = field(default_factory=list)
 
@@ -134,7 +138,7 @@ class Poller:
             Keys that are to blame for refusals before, since this call was not refused.
         """
         slot = self._end(ask)
-        slot.failures = slot.rejections = 0
+        slot.failures = slot.rejections = slot.fruitless = 0
         bad, slot.suspects = tuple(slot.suspects), []
         return bad
 
@@ -155,12 +159,15 @@ class Poller:
         """
         slot = self._end(ask)
         slot.rejections += 1
-        if slot.rejections > _REJECTIONS_BORNE:
+        if slot.rejections > _REJECTIONS_BORNE or slot.fruitless % _REFUSALS_UNTIL_SEARCH:
+            slot.fruitless += 1
             self._acquit(slot)
             self.failed(ask)
         elif len(ask.keys) == 1:
             self.refused.update(ask.keys)
             slot.suspects += ask.keys
+            # Bad keys lie side by side, so the part that is farthest away is likely to be good.
+            slot.parts = slot.parts[1:] + slot.parts[:1]
         else:
             half = (len(ask.keys) + 1) // 2
             # The last one first, so that a bad key is found before the next one is looked for.
