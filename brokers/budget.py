@@ -77,6 +77,8 @@ class Budget:
     Args:
         path: the shared file; its folder is made if missing.
         limits: all of them hold at once.
+        spread_seconds: by how much later one call may arrive at the broker than another. It counts
+            arrivals, we count departures: so our windows are longer by that.
         clock: epoch seconds; the wall clock, because the file outlives a boot.
     """
 
@@ -85,11 +87,13 @@ class Budget:
         path: Path,
         limits: Sequence[Limit] = UPSTOX_LIMITS,
         *,
+        spread_seconds: float = 0.1,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._path = path
         self._limits = tuple(limits)
+        self._kept = tuple(Limit(x.calls, x.seconds + spread_seconds) for x in limits)
         self._clock = clock
         self._sleep = sleep
 
@@ -126,7 +130,7 @@ class Budget:
         """What is spent of each limit now, in the order of the limits."""
         with self._locked() as handle:
             now = self._clock()
-            calls = recent_calls(now, _read(handle), self._limits)
+            calls = recent_calls(now, _read(handle), self._kept)
         return tuple(
             Usage(x.seconds, sum(call > now - x.seconds for call in calls), x.calls)
             for x in self._limits
@@ -136,8 +140,8 @@ class Budget:
         """The permit, or the seconds to wait for one."""
         with self._locked() as handle:
             now = self._clock()
-            calls = recent_calls(now, _read(handle), self._limits)
-            wait = seconds_to_wait(now, calls, self._limits)
+            calls = recent_calls(now, _read(handle), self._kept)
+            wait = seconds_to_wait(now, calls, self._kept)
             if wait == 0:
                 calls.append(now)
             _write(handle, calls)

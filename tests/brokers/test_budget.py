@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import selectors
+import socket
 import subprocess
 import sys
+import time as clock
 from array import array
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -94,7 +98,7 @@ def test_budget_waits_as_the_rule_says(
     made: list[float] = []
     for pause in pauses:
         time.now += pause
-        Budget(path, limits, clock=time.clock, sleep=time.sleep).acquire()
+        Budget(path, limits, spread_seconds=0, clock=time.clock, sleep=time.sleep).acquire()
         made.append(time.now)
     assert all(_holds(made, limit) for limit in limits)
 
@@ -102,7 +106,9 @@ def test_budget_waits_as_the_rule_says(
 def test_usage_counts_each_window(tmp_path: Path) -> None:
     """Each limit tells what is spent of it; time frees it again."""
     time = FakeTime()
-    budget = Budget(tmp_path / "new" / "calls", clock=time.clock, sleep=time.sleep)
+    budget = Budget(
+        tmp_path / "new" / "calls", spread_seconds=0, clock=time.clock, sleep=time.sleep
+    )
     for _ in range(3):
         budget.acquire()
     time.now += 2
@@ -115,7 +121,9 @@ def test_usage_counts_each_window(tmp_path: Path) -> None:
 def test_the_half_hour_binds(tmp_path: Path) -> None:
     """Called without pause, the broker's limits give 2000 calls, then a wait for the half hour."""
     time = FakeTime()
-    budget = Budget(tmp_path / "calls", UPSTOX_LIMITS, clock=time.clock, sleep=time.sleep)
+    budget = Budget(
+        tmp_path / "calls", UPSTOX_LIMITS, spread_seconds=0, clock=time.clock, sleep=time.sleep
+    )
     for _ in range(2000):
         budget.acquire()
     assert time.now - EPOCH == pytest.approx(3 * 60 + 9, abs=1)
@@ -126,7 +134,9 @@ def test_the_half_hour_binds(tmp_path: Path) -> None:
 def test_impatience_is_an_error_at_once(tmp_path: Path) -> None:
     """A caller with a deadline learns in time what is spent and until when."""
     time = FakeTime()
-    budget = Budget(tmp_path / "calls", [Limit(1, 100)], clock=time.clock, sleep=time.sleep)
+    budget = Budget(
+        tmp_path / "calls", [Limit(1, 100)], spread_seconds=0, clock=time.clock, sleep=time.sleep
+    )
     budget.acquire(patience_seconds=0)
     with pytest.raises(RateLimited, match=r"1 of 1 in 100 s.*100 s"):
         budget.acquire(patience_seconds=99)
@@ -146,7 +156,11 @@ def test_giving_back_uncounts_exactly_that_call(
     """What is left is what was really made, and it keeps every window."""
     time = FakeTime()
     budget = Budget(
-        tmp_path_factory.mktemp("budget") / "calls", limits, clock=time.clock, sleep=time.sleep
+        tmp_path_factory.mktemp("budget") / "calls",
+        limits,
+        spread_seconds=0,
+        clock=time.clock,
+        sleep=time.sleep,
     )
     made: list[float] = []
     for pause, is_made in steps:
@@ -164,7 +178,9 @@ def test_giving_back_uncounts_exactly_that_call(
 def test_a_moved_or_forgotten_call_is_not_given_back(tmp_path: Path) -> None:
     """After the clock was set back nobody knows whose a count is, so all of them stay."""
     time = FakeTime()
-    budget = Budget(tmp_path / "calls", [Limit(5, 100)], clock=time.clock, sleep=time.sleep)
+    budget = Budget(
+        tmp_path / "calls", [Limit(5, 100)], spread_seconds=0, clock=time.clock, sleep=time.sleep
+    )
     permit = budget.acquire()
     time.now -= 3600
     budget.acquire()
@@ -182,7 +198,7 @@ def test_torn_file_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     """A process killed while writing costs at most its own call."""
     time = FakeTime()
     path = tmp_path / "calls"
-    budget = Budget(path, [Limit(5, 100)], clock=time.clock, sleep=time.sleep)
+    budget = Budget(path, [Limit(5, 100)], spread_seconds=0, clock=time.clock, sleep=time.sleep)
     budget.acquire()
     with path.open("ab") as file:
         file.write(b"\x01\x02\x03")
@@ -205,7 +221,7 @@ CALLER = """
 import sys
 from pathlib import Path
 from brokers.budget import Budget, Limit
-budget = Budget(Path(sys.argv[1]), [Limit(5, 0.25), Limit(10_000, 3600)])
+budget = Budget(Path(sys.argv[1]), [Limit(5, 0.25), Limit(10_000, 3600)], spread_seconds=0)
 for _ in range(12):
     budget.acquire()
 """
@@ -217,7 +233,7 @@ def test_processes_and_threads_share_one_budget(tmp_path: Path) -> None:
     processes = [
         subprocess.Popen([sys.executable, "-c", CALLER, str(path)], cwd=ROOT) for _ in range(2)
     ]
-    ours = Budget(path, SHARED)
+    ours = Budget(path, SHARED, spread_seconds=0)
     with ThreadPoolExecutor(2) as pool:
         for _ in range(24):
             pool.submit(ours.acquire)
@@ -225,3 +241,63 @@ def test_processes_and_threads_share_one_budget(tmp_path: Path) -> None:
     calls = array("d", path.read_bytes()).tolist()
     assert len(calls) == 48
     assert _holds(calls, SHARED_LIMIT)
+
+
+BURST = Limit(10, 1.0)
+BURSTING = """
+import socket
+import sys
+from pathlib import Path
+from brokers.budget import Budget, Limit
+budget = Budget(Path(sys.argv[1]), [Limit(10, 1.0)], spread_seconds=0.5)
+with socket.create_connection(("127.0.0.1", int(sys.argv[2]))) as judge:
+    for _ in range(12):
+        budget.acquire()
+        judge.sendall(b"x")
+"""
+
+
+def _arrivals(listener: socket.socket, count: int) -> list[float]:
+    """When each byte came, as one who sees nothing but the calls; until everyone has hung up."""
+    arrived: list[float] = []
+    with selectors.DefaultSelector() as selector:
+        for _ in range(count):
+            selector.register(listener.accept()[0], selectors.EVENT_READ)
+        while selector.get_map():
+            for key, _ in selector.select():
+                peer = cast(socket.socket, key.fileobj)
+                if told := peer.recv(1):
+                    arrived.append(clock.monotonic())
+                if not told:
+                    selector.unregister(peer)
+                    peer.close()
+    return arrived
+
+
+def test_who_is_called_sees_no_window_exceeded(tmp_path: Path) -> None:
+    """Three processes burst; a judge outside counts what arrives, whatever our file says.
+
+    Each window is longer than the limit's by what arrivals may be apart, so the judge's holds.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", BURSTING, str(tmp_path / "calls"), port], cwd=ROOT
+            )
+            for _ in range(3)
+        ]
+        arrived = _arrivals(listener, len(processes))
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert len(arrived) == 36
+    assert _holds(sorted(arrived), BURST)
+
+
+def test_windows_are_longer_by_what_arrivals_may_be_apart(tmp_path: Path) -> None:
+    """The broker counts when a call arrives; usage still tells of the broker's own windows."""
+    time = FakeTime()
+    budget = Budget(tmp_path / "calls", [Limit(1, 1)], clock=time.clock, sleep=time.sleep)
+    budget.acquire()
+    budget.acquire()
+    assert time.slept == [pytest.approx(1.1, abs=1e-6)]
+    assert budget.usage() == (Usage(1, 1, 1),)
