@@ -29,7 +29,7 @@ _SKEW_MS = -5_000
 # What is promised: live again after the network's return, a dead line found, a mute one found.
 _BACK_SECONDS = 2.0
 _STALL_SECONDS = 5.0
-_MUTE_SECONDS = 15.0
+_MUTE_SECONDS = 3.0
 _DISK_BYTES = 16 * 1024 * 1024
 # What the journal may still write on the full disk.
 _ROOM_BYTES = 100_000
