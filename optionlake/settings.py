@@ -66,6 +66,11 @@ class Settings(BaseSettings):
     strikes_each_side: int = Field(
         5, ge=0, le=200, description="strikes above and below the money that the feed subscribes"
     )
+    mode: Literal["hybrid", "rest", "shadow"] = Field(
+        "hybrid",
+        description="where prices come from: sockets, and REST for a dead one (hybrid); REST alone "
+        "(rest); as hybrid, with both compared (shadow)",
+    )
     session: Literal["nse", "always"] = Field(
         "nse", description="trading calendar: the exchange's, or the demo's that never closes"
     )
