@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokers.interface import FEED_COLUMN_INDEX, FEED_COLUMNS, FeedFrame, FrameKind, Instrument
+from brokers.keys import FrameKeys
 from market.contract import Contract, Kind, Right, Underlying
 from market.rules import Rules
 from streaming import alerts
@@ -219,3 +220,25 @@ def test_another_future_begins_anew() -> None:
     frames = [replace(f, keys=("spot", "far", *f.keys[2:])) for f in session()]
     found = said(made, frames)
     assert ("volume_spike", "NIFTY-20270125-FUT") in {(s.kind.value, s.contract_id) for s in found}
+
+
+def test_keys_by_place_are_the_keys() -> None:
+    """Frames of a codec that knows its keys, one of which nobody follows: the same alerts."""
+    names = ["unknown", *(instrument.broker_key for instrument in reversed(ALL))]
+    plain, placed = desk(), desk()
+    for one in session():
+        told = replace(one, keys=FrameKeys(names, np.array([names.index(k) for k in one.keys])))
+        for made, given_frame in ((plain, one), (placed, told)):
+            made.take_frame(given_frame, float(one.published_at_ms or 0))
+            made.work(datetime.fromtimestamp((one.published_at_ms or 0) / 1000, UTC))
+    assert plain.as_json() == placed.as_json()
+    assert plain.version > 0 and not plain.errors
+
+
+def test_warm_leaves_nothing_to_compile() -> None:
+    """No frame waits for a compiler."""
+    alerts.warm()
+    made = desk()
+    made.take_frame(frame(OPEN_MS, {"call": (1.0, 2.0, 3.0)}), float(OPEN_MS))
+    assert not made.errors
+    assert len(alerts._note_interest.signatures) == 1  # type: ignore[attr-defined]
