@@ -12,10 +12,12 @@ from brokers.budget import UPSTOX_LIMITS, Budget
 from brokers.interface import Secret
 from brokers.upstox.auth import WatchedToken
 from brokers.upstox.rest import Upstox
+from market.errors import ConfigurationError
 from optionlake.settings import Settings
 from simulator.server import SimulatorConfig
 from storage.lake import Lake, LakeConfig
 from streaming.pipeline import StreamConfig
+from streaming.telegram import TelegramConfig
 
 
 def now() -> datetime:
@@ -65,9 +67,27 @@ def stream_config(settings: Settings) -> StreamConfig:
         journal_sync_seconds=settings.journal_sync_ms / 1000,
         journal_cap_bytes=settings.journal_cap_mb * 1_000_000,
         webhook_url=Secret(url.get_secret_value()) if url else None,
+        telegram=telegram(settings),
         journal_keep_days=settings.journal_keep_days,
         tick_keep_days=settings.tick_keep_days,
     )
+
+
+def telegram(settings: Settings) -> TelegramConfig | None:
+    """The bot that tells alarms; None if there is none.
+
+    Raises:
+        ConfigurationError: it has a token and no chat, or a chat and no token.
+    """
+    token, chat = settings.telegram_token, settings.telegram_chat
+    if not token and not chat:
+        return None
+    if not token or not chat:
+        raise ConfigurationError(
+            "a Telegram bot needs both OPTIONLAKE_TELEGRAM_TOKEN and OPTIONLAKE_TELEGRAM_CHAT: "
+            "set the other one too, or neither"
+        )
+    return TelegramConfig(Secret(token.get_secret_value()), chat, settings.telegram_url)
 
 
 def simulator_config(settings: Settings) -> SimulatorConfig:

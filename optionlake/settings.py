@@ -57,6 +57,15 @@ class Settings(BaseSettings):
     webhook_url: SecretStr | None = Field(
         None, description="where alarms are sent as JSON by POST; unset: nowhere"
     )
+    telegram_token: SecretStr | None = Field(
+        None, description="token of the Telegram bot that tells alarms and alerts; unset: none does"
+    )
+    telegram_chat: str | None = Field(
+        None, description="chat that the bot writes to: its number, or @name of a channel"
+    )
+    telegram_url: str = Field(
+        "https://api.telegram.org", description="root address of Telegram's Bot API"
+    )
     api_url: str = Field("https://api.upstox.com", description="the broker's REST address")
     assets_url: str = Field(
         "https://assets.upstox.com", description="the address of the broker's instrument master"

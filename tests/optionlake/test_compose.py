@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from market.errors import AuthenticationError
+from market.errors import AuthenticationError, ConfigurationError
 from optionlake import compose
 from optionlake.settings import Settings
 
@@ -63,3 +63,19 @@ def test_alarms_go_where_they_are_set_to(tmp_path: Path) -> None:
     assert "secret" not in repr(config)
     silent = compose.stream_config(_settings(tmp_path, database_url=database, webhook_url=None))
     assert silent.webhook_url is None
+
+
+def test_a_bot_needs_a_token_and_a_chat(tmp_path: Path) -> None:
+    """Half a setting is a mistake to be told, not an alarm that reaches nobody."""
+    given = {"database_url": SecretStr("postgresql://here/db"), "telegram_url": "http://bot"}
+    token = SecretStr("1:secret")
+    whole = _settings(tmp_path, **given, telegram_token=token, telegram_chat="-7")
+    config = compose.stream_config(whole)
+    assert config.telegram is not None
+    assert (config.telegram.chat, config.telegram.url) == ("-7", "http://bot")
+    assert config.telegram.token.reveal() == "1:secret"
+    assert "secret" not in repr(config)
+    for half in ({"telegram_token": token}, {"telegram_chat": "-7"}):
+        with pytest.raises(ConfigurationError, match="OPTIONLAKE_TELEGRAM_CHAT"):
+            compose.stream_config(_settings(tmp_path, **given, **half))
+    assert compose.stream_config(_settings(tmp_path, **given)).telegram is None
