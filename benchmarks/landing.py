@@ -26,7 +26,7 @@ from storage.timescale import ensure_database, migrate
 
 BATCH_ROWS = 5_000
 BATCHES = 20
-ROUNDS = 5
+ROUNDS = 15
 FRAME_ROWS = 50
 FIRST_EVENT_MS = 1_790_000_000_000
 
