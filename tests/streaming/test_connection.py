@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from brokers.budget import UPSTOX_LIMITS, Budget
 from brokers.interface import Mode, Secret
 from brokers.upstox.auth import StaticToken
 from brokers.upstox.codec import UpstoxCodec
 from brokers.upstox.rest import Upstox
-from market.errors import AuthenticationError, BrokerUnavailable
+from market.errors import AuthenticationError, BrokerUnavailable, BrokerUnreachable
 from market.rules import AlwaysOpen
 from simulator.faults.fault import fault
 from storage.frame_log import FolderLog
@@ -25,8 +27,10 @@ from storage.journal import records
 from streaming.arrivals import Arrival, Epochs
 from streaming.connection import ConnectionConfig, FeedConnection
 from streaming.feed import Event, FeedSession, GapSeen, Patience, State
+from streaming.retries import unreached_backoff
 from tests.fix_simulator import SimulatedExchange
 from tests.streaming.waiting import run, until
+from tools.chaos.network import Network, relay
 
 KEYS = {"NSE_INDEX|Nifty 50": Mode.FULL, "NSE_INDEX|Nifty Bank": Mode.FULL}
 
@@ -299,3 +303,67 @@ def test_broker_away_is_retried(broker: Upstox, tokens: StaticToken, tmp_path: P
             await until(lambda: made.connection.last_failure is None)
 
     run(test())
+
+
+@pytest.mark.parametrize("trouble", ["cut", "refuse"])
+def test_is_back_soon_after_the_network(
+    trouble: str, simulator: SimulatedExchange, tokens: StaticToken, tmp_path: Path
+) -> None:
+    """With the delays of everyday: several vain attempts, none counted, and no long pause after."""
+    budget = Budget(tmp_path / "budget", UPSTOX_LIMITS)
+
+    async def test(link: Network) -> None:
+        url = f"http://127.0.0.1:{link.port}"
+        broker = Upstox(url, url, tokens, budget, ("NIFTY",), feed_timeout_seconds=(0.3, 5.0))
+        settings = replace(config(), connect_seconds=0.3, unreached_delays=unreached_backoff)
+
+        def authorize() -> str:
+            return broker.authorize_feed().replace(f":{simulator.port}/", f":{link.port}/")
+
+        patience = Patience(silent_seconds=1.0)
+        async with connected(authorize, tokens, settings, tmp_path / "j", patience) as made:
+            await until(lambda: made.session.state is State.LIVE)
+            getattr(link, trouble)()
+            await until(lambda: made.connection.failures >= 4)
+            link.heal()
+            healed_at = asyncio.get_running_loop().time()
+            await until(lambda: made.session.state is State.LIVE)
+            assert asyncio.get_running_loop().time() - healed_at <= 3.0
+            made_calls = budget.usage()[-1].used
+            assert made_calls <= 3, "what reached nobody was counted"
+
+    with relay(simulator.port) as link:
+        run(test(link))
+
+
+def test_a_stall_of_ours_is_not_held_against_the_line(
+    broker: Upstox, tokens: StaticToken, tmp_path: Path
+) -> None:
+    """While the loop was held up it could hear nothing: what waits is read before any verdict."""
+    patience = Patience(silent_seconds=1.0, pulse_seconds=1.0)
+
+    async def test() -> None:
+        async with connected(
+            broker.authorize_feed, tokens, config(), tmp_path / "j", patience
+        ) as made:
+            await until(lambda: made.session.state is State.LIVE)
+            # Nothing but a held-up loop is meant here.
+            time.sleep(2.0)  # noqa: ASYNC251
+            count = len(made.arrivals)
+            await until(lambda: len(made.arrivals) > count + 5)
+            assert made.session.connections == 1
+
+    run(test())
+
+
+def test_equal_failures_are_told_once_and_counted(tokens: StaticToken, tmp_path: Path) -> None:
+    """A night without the network is not a line for each attempt."""
+    fail, _ = counted(BrokerUnreachable("nobody there"))
+
+    async def test() -> None:
+        async with connected(fail, tokens, config(), tmp_path / "j") as made:
+            await until(lambda: made.connection.failures >= 5)
+
+    with capture_logs() as logs:
+        run(test())
+    assert len([log for log in logs if "connection lost" in log["event"]]) == 1
