@@ -65,7 +65,7 @@ class AlertLog:
             raise FrameError(f"alerts after {after!r} of run {run!r}, expected a number and a text")
         return after if run == self.run and 0 <= after <= self.newest else AFRESH
 
-    def since(self, place: int) -> dict[str, object]:
+    def since(self, place: int) -> dict[str, Any]:
         """The ``alerts`` message: those above a place, newest first, and how many are gone."""
         is_resumed = place >= 0
         wanted = self.newest - place if is_resumed else SHOWN if place == NEW else KEPT
