@@ -15,11 +15,10 @@ from getpass import getpass
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec
 
-import polars as pl
 import typer
 from rich.console import Console
 
-from market.errors import ConfigurationError, OptionlakeError
+from market.errors import OptionlakeError
 from optionlake import logs
 from optionlake.settings import Settings, load
 
@@ -271,9 +270,19 @@ def dashboard() -> None:
 @app.command()
 @_ends_clearly
 def status(
+    *,
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    has_plan: Annotated[
+        bool,
+        typer.Option("--plan", help="what is asked of the broker where and how often, and why"),
+    ] = False,
 ) -> None:
     """Show health on one screen. Exit code 1 if something is wrong."""
+    if has_plan:
+        from optionlake import plan
+
+        plan.show(_inspected(load()), console, as_json=as_json)
+        return
     from optionlake import status as health
 
     found = health.gather(_inspected(load()))
@@ -286,18 +295,35 @@ def status(
 
 @app.command()
 @_ends_clearly
+def interval(
+    seconds: Annotated[
+        float | None, typer.Argument(help="1 to 3600; without it the present one is shown")
+    ] = None,
+) -> None:
+    """Tell running programs how often to refresh prices that come over REST."""
+    from optionlake import plan
+    from storage.interval import write_interval
+
+    settings = _inspected(load())
+    if seconds is not None:
+        write_interval(settings.layout.interval_file, seconds)
+    _say(f"prices without a socket are refreshed every {plan.interval(settings):g} s at best")
+
+
+@app.command()
+@_ends_clearly
 def sql(
     query: Annotated[str, typer.Argument(help='SQL, or "-" to read it from standard input')],
     output: Annotated[str, typer.Option("--format", help="table, csv or json")] = "table",
     rows: Annotated[int, typer.Option(help="rows that a table shows at most")] = 40,
 ) -> None:
     """Ask the lake, read-only, while the pipeline writes. Tables: see docs/analyst.md."""
-    from optionlake import compose
+    from optionlake import compose, frames
 
     text = sys.stdin.read() if query == "-" else query
     lake = compose.lake(_inspected(load()), is_read_only=True)
     try:
-        _show(lake.query(text), output, rows)
+        frames.show(lake.query(text), output, rows, console)
     finally:
         lake.close()
 
@@ -363,23 +389,3 @@ def _show_faults(rows: list[tuple[str, str, str, str]]) -> None:
         for line in (meaning, *arguments.split("; ")):
             if line:
                 _say(f"    {line}")
-
-
-def _show(frame: pl.DataFrame, output: str, rows: int) -> None:
-    writers: dict[str, Callable[[], Any]] = {
-        "csv": lambda: sys.stdout.write(frame.write_csv()),
-        "json": lambda: sys.stdout.write(frame.write_json() + "\n"),
-        "table": lambda: _show_table(frame, rows),
-    }
-    if output not in writers:
-        raise ConfigurationError(f"format {output!r} is not known, expected table, csv or json")
-    writers[output]()
-
-
-def _show_table(frame: pl.DataFrame, rows: int) -> None:
-    width = console.width if console.is_terminal else -1
-    with pl.Config(
-        tbl_rows=rows, tbl_cols=-1, tbl_width_chars=width, tbl_hide_dataframe_shape=True
-    ):
-        console.print(str(frame), markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{frame.height} rows", style="dim")

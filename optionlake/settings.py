@@ -80,6 +80,29 @@ class Settings(BaseSettings):
         description="where prices come from: sockets, and REST for a dead one (hybrid); REST alone "
         "(rest); as hybrid, with both compared (shadow)",
     )
+    feed_sockets: int = Field(
+        2,
+        ge=0,
+        description="connections that the feed uses at most; 0: all that the account allows, which "
+        "its other tools share",
+    )
+    key_limits: Literal["user", "socket"] = Field(
+        "user", description="whom the broker's limits of subscribed keys count for; user is safe"
+    )
+    reserved_calls: float = Field(
+        18,
+        ge=0,
+        le=60,
+        description="API calls a minute that chains leave to sockets, polled prices and other "
+        "tools",
+    )
+    poll_seconds: float = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="how often prices without a socket are refreshed; optionlake interval "
+        "changes it while programs run",
+    )
     session: Literal["nse", "always"] = Field(
         "nse", description="trading calendar: the exchange's, or the demo's that never closes"
     )

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 import dagster as dg
 
 from brokers.interface import Secret
+from brokers.planner.chains import calls_for_chains
 from market.errors import ConfigurationError
 from market.rules import rules_for
 from optionlake import settings
@@ -100,6 +101,7 @@ def config_of(given: settings.Settings) -> LocationConfig:
         first_day=first_day,
         window_minutes=given.window_minutes,
         clock=lambda: datetime.now(UTC),
+        chain_calls_per_minute=calls_for_chains(given.reserved_calls),
     )
 
 

@@ -22,11 +22,21 @@ FORWARD_MINUTES = 15
 
 # A holiday week is the longest that two trading days are apart.
 PREVIOUS_DAYS = 7
+# How much older than the newest chain of all a symbol's newest may be.
+PREVIOUS_SPAN = "INTERVAL 1 HOUR"
 
+# Not every chain is fetched in every window, so each has a newest window of its own.
 _PREVIOUS = f"""
-    SELECT {", ".join(column.name for column in PREVIOUS.columns)} FROM chain
-    WHERE trading_day >= $1 AND window_end_at = (
-        SELECT max(window_end_at) FROM chain WHERE trading_day >= $1 AND window_end_at <= $2)
+    WITH late AS (
+        SELECT max(window_end_at) - {PREVIOUS_SPAN} AS since
+        FROM chain WHERE trading_day >= $1 AND window_end_at <= $2),
+    newest AS (
+        SELECT symbol, expiry, max(window_end_at) AS window_end_at FROM chain
+        WHERE trading_day >= $1 AND window_end_at <= $2
+            AND window_end_at > (SELECT since FROM late)
+        GROUP BY symbol, expiry)
+    SELECT {", ".join(f"chain.{column.name}" for column in PREVIOUS.columns)}
+    FROM chain JOIN newest USING (symbol, expiry, window_end_at) WHERE trading_day >= $1
 """  # noqa: S608 - names of our own schema
 _FORWARDS = """
     SELECT symbol, expiry, as_of, spot, forward, forward_status FROM expiry_metrics
@@ -54,7 +64,7 @@ def context_before(lake: Lake, window: Window) -> Context:
 
 
 def previous_chain(lake: Lake, window: Window) -> pl.DataFrame:
-    """``context.PREVIOUS`` of the newest chain before the window, of this day or an earlier one.
+    """``context.PREVIOUS`` of each newest chain before the window, of this day or an earlier one.
 
     How old it may be for which purpose is decided where it is used.
     """

@@ -68,6 +68,10 @@ class WindowPartitions:
         """The windows of a trading day, in order."""
         return windows(self.rules, day, self.minutes)
 
+    def place(self, window: Window) -> int:
+        """The window's place among those of its day, from 0."""
+        return self.windows(window.day).index(window)
+
     def key(self, window: Window) -> dg.MultiPartitionKey:
         """The partition key of a window."""
         return dg.MultiPartitionKey({DATE: window.day.isoformat(), SLOT: window.slot})

@@ -16,6 +16,7 @@ from dagster_dbt import DbtCliResource
 
 from brokers.budget import Budget
 from brokers.interface import Broker, Secret
+from brokers.planner.chains import calls_for_chains
 from brokers.upstox.auth import WatchedToken
 from brokers.upstox.rest import Upstox
 from market.rules import IST, Rules
@@ -33,6 +34,7 @@ class LocationConfig:
         dsn: gives the address of the database; asked only when a run needs it, since the embedded
             server may start after the code location.
         expiries: chains fetched for each symbol, nearest first.
+        chain_calls_per_minute: calls that chains may use of the budget.
         first_day: first trading day that has partitions.
         window_minutes: length of a window, minutes.
         clock: our clock (aware UTC).
@@ -49,6 +51,7 @@ class LocationConfig:
     first_day: date
     window_minutes: int
     clock: Callable[[], datetime]
+    chain_calls_per_minute: float = calls_for_chains()
 
     def partitions(self) -> WindowPartitions:
         """The windows that this location can materialise."""
@@ -68,6 +71,7 @@ class Scope:
     expiries: int
     partitions: WindowPartitions
     clock: Callable[[], datetime]
+    chain_calls_per_minute: float = calls_for_chains()
 
     @property
     def rules(self) -> Rules:
@@ -84,7 +88,13 @@ class Database:
 
 def resources_of(config: LocationConfig) -> Mapping[str, object]:
     """The resources by key; a test replaces any of them in the mapping."""
-    scope = Scope(config.symbols, config.expiries, config.partitions(), config.clock)
+    scope = Scope(
+        config.symbols,
+        config.expiries,
+        config.partitions(),
+        config.clock,
+        config.chain_calls_per_minute,
+    )
     return {
         "scope": scope,
         "budget": Budget(config.layout.budget_file),

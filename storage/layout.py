@@ -70,6 +70,11 @@ class Layout:
         """API calls already made, shared by all programs."""
         return self.run / "api-budget"
 
+    @property
+    def interval_file(self) -> Path:
+        """Seconds between refreshes of polled prices, as ``optionlake interval`` set them."""
+        return self.run / "interval"
+
     def create(self) -> None:
         """Make the folders that every program expects."""
         for folder in (self.run, self.logs, self.journal, self.lake, self.dagster, self.dbt):

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from brokers.budget import UPSTOX_LIMITS
 from brokers.interface import Instrument
 from brokers.planner.candidates import (
     TIERS,
@@ -24,11 +25,12 @@ from brokers.planner.candidates import (
     tier_weight,
 )
 
+# Calls a minute that are kept for sockets' addresses, polled prices and the user's own tools.
+RESERVED_CALLS = 18.0
 # All divide the last, so that the pattern of calls repeats after as many windows.
 _STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 48)
-# Less than the least tier's share of the largest, so that every symbol's first expiry comes before
-# any symbol's second.
-_NEXT_EXPIRY = 0.225
+# Of the calls that are left, what an expiry may use while farther ones wait for theirs.
+_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,12 @@ class ChainCadence:
         return sum(1 / chain.every_windows for chain in self.chains)
 
 
+def calls_for_chains(reserved_calls: float = RESERVED_CALLS) -> float:
+    """Calls a minute that chains may use in steady state, with so many kept for others."""
+    steady = min(60 * limit.calls / limit.seconds for limit in UPSTOX_LIMITS)
+    return max(0.0, steady - reserved_calls)
+
+
 def chain_plan(
     instruments: Sequence[Instrument], symbols: Sequence[str], expiries: int, today: date
 ) -> tuple[ChainRequest, ...]:
@@ -121,47 +129,59 @@ def chain_cadence(
 ) -> ChainCadence:
     """How often each chain is fetched, so that the weighted age is least.
 
+    The nearest expiries come first: they are what a symbol's window lives on. What they leave, and
+    a tenth at least, is for the next ones, which are never fetched more often.
+
     Args:
         requests: as ``chain_plan`` gives them; symbols in the order of their importance.
         calls_per_minute: what chains may use; the budget less what others need.
     """
     ranks, tiers = _ranks(requests), _tiers(requests)
-    weights = [
-        tier_weight(tiers[_symbol(r)]) * _NEXT_EXPIRY**rank
-        for r, rank in zip(requests, ranks, strict=True)
-    ]
-    # Heaviest first; equal ones stay in the order of importance.
-    order = sorted(range(len(requests)), key=lambda i: -weights[i])
-    calls = calls_per_minute * window_minutes
-    fitting = order[: math.floor(max(calls, 0.0) * _STEPS[-1])]
-    steps = _steps([weights[i] for i in fitting], calls)
+    calls, least = max(calls_per_minute, 0.0) * window_minutes, 1
+    placed: list[tuple[int, int]] = []
+    for rank in range(max(ranks, default=-1) + 1):
+        # Stable, so that equal ones stay in the order of importance.
+        group = sorted(
+            (i for i in range(len(requests)) if ranks[i] == rank),
+            key=lambda i: tiers[_symbol(requests[i])],
+        )
+        share = calls * (_SHARE if rank < max(ranks) else 1.0)
+        fitting = group[: math.floor(share * _STEPS[-1])]
+        weights = [tier_weight(tiers[_symbol(requests[i])]) for i in fitting]
+        steps = _steps(weights, share, least)
+        placed += zip(fitting, steps, strict=True)
+        calls, least = calls - _used(steps), max(steps, default=least)
+        if len(fitting) < len(group):
+            break
+    phases = _phases([step for _, step in placed])
     chains = tuple(
         PacedChain(requests[i], tiers[_symbol(requests[i])], ranks[i], step, phase)
-        for i, step, phase in zip(fitting, steps, _phases(steps), strict=True)
+        for (i, step), phase in zip(placed, phases, strict=True)
     )
-    left_out = tuple(requests[i] for i in order[len(fitting) :])
+    taken = {i for i, _ in placed}
+    left_out = tuple(r for i, r in enumerate(requests) if i not in taken)
     return ChainCadence(chains, window_minutes, calls_per_minute, left_out)
 
 
-def _steps(weights: Sequence[float], calls_per_window: float) -> list[int]:
+def _steps(weights: Sequence[float], calls_per_window: float, least: int) -> list[int]:
     """Windows between calls for each weight: the shortest that keep within the calls."""
     low, high = 0.0, 1.0
-    while _used(_rounded(weights, high)) > calls_per_window and high < 1e9:
+    while _used(_rounded(weights, high, least)) > calls_per_window and high < 1e9:
         low, high = high, 2 * high
     for _ in range(40):
         middle = (low + high) / 2
-        if _used(_rounded(weights, middle)) > calls_per_window:
+        if _used(_rounded(weights, middle, least)) > calls_per_window:
             low = middle
         else:
             high = middle
-    return _spent(_rounded(weights, high), calls_per_window)
+    return _spent(_rounded(weights, high, least), calls_per_window, least)
 
 
-def _spent(steps: list[int], calls_per_window: float) -> list[int]:
+def _spent(steps: list[int], calls_per_window: float, least: int) -> list[int]:
     """Use what rounding has left: the next shorter step for as many as can have it."""
     left = calls_per_window - _used(steps)
     for place, step in enumerate(steps):
-        shorter = _STEPS[max(0, _STEPS.index(step) - 1)]
+        shorter = max(least, _STEPS[max(0, _STEPS.index(step) - 1)])
         # Never before one that is heavier: the list is in the order of weight.
         if place and shorter < steps[place - 1]:
             continue
@@ -170,10 +190,10 @@ def _spent(steps: list[int], calls_per_window: float) -> list[int]:
     return steps
 
 
-def _rounded(weights: Sequence[float], scale: float) -> list[int]:
+def _rounded(weights: Sequence[float], scale: float, least: int) -> list[int]:
     """Intervals up to the next step, at most the longest."""
     return [
-        next((step for step in _STEPS if step >= scale / math.sqrt(weight)), _STEPS[-1])
+        next((s for s in _STEPS if s >= max(least, scale / math.sqrt(weight))), _STEPS[-1])
         for weight in weights
     ]
 

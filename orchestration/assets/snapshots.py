@@ -6,6 +6,7 @@ from then on lives on what was stored. What the quotes mean belongs in ``analyti
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import zstandard
 
 from brokers.budget import Budget
 from brokers.interface import Broker, ChainPayload, Instrument
-from brokers.planner import ChainRequest, chain_plan
+from brokers.planner import ChainCadence, ChainRequest, chain_cadence, chain_plan
 from market.contract import Kind
 from market.errors import BrokerError, ConfigurationError, MalformedResponse, WindowUnavailable
 from market.session import Window
@@ -55,8 +56,10 @@ def raw_chain_payload(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefi
         retry_policy=RETRIES,
         description=(
             "Every due option chain at the window's end, as the broker sent it (compressed, "
-            "hashed). A chain that failed is a row that says why. A window that is over for more "
-            "than one interval re-uses what was stored: the broker has no past."
+            "hashed). Where the calls do not suffice for all of them in every window, far expiries "
+            "are due less often and have no row in between. A chain that failed is a row that says "
+            "why. A window that is over for more than one interval re-uses what was stored: the "
+            "broker has no past."
         ),
     )
     def raw_chain_payload(
@@ -72,12 +75,13 @@ def raw_chain_payload(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefi
         with typed_failures():
             window = scope.partitions.window(context.partition_key)
             stored = window_tables.read(lake, window, RAW_CHAIN_PAYLOAD)
-            rows = payloads_of(scope, broker, database, window, stored)
+            rows, cadence = payloads_of(scope, broker, database, window, stored)
             window_tables.write(lake, window, {RAW_CHAIN_PAYLOAD: rows})
         return dg.MaterializeResult(
             metadata={
                 **told(RAW_CHAIN_PAYLOAD, rows, time.monotonic() - started),
                 **_outcome(rows),
+                **_paced(cadence, scope.partitions.place(window)),
                 **{f"api_calls_{u.seconds:g}s": f"{u.used} of {u.calls}" for u in budget.usage()},
             }
         )
@@ -87,8 +91,10 @@ def raw_chain_payload(partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefi
 
 def payloads_of(
     scope: Scope, broker: Broker, database: Database, window: Window, stored: pl.DataFrame
-) -> pl.DataFrame:
-    """The window's payload rows: what is stored, and if it still can be, the rest fetched.
+) -> tuple[pl.DataFrame, ChainCadence | None]:
+    """The window's payload rows: what is stored, and if it still can be, what is due fetched.
+
+    With the cadence that said what is due; None if nothing could be asked for any more.
 
     Raises:
         WindowUnavailable: the window is not over, or long over with nothing stored.
@@ -102,7 +108,7 @@ def payloads_of(
         )
     kept = window_tables.unkeyed(stored).filter(pl.col("status") == "ok")
     if now > window.end_at + timedelta(minutes=scope.partitions.minutes):
-        return _stored_or_refused(scope, window, stored, kept)
+        return _stored_or_refused(scope, window, stored, kept), None
     listed = _listed(scope, broker, database, window)
     plan = chain_plan(listed, scope.symbols, scope.expiries, _first_expiry(scope, window))
     if not plan:
@@ -110,7 +116,8 @@ def payloads_of(
             f"none of {', '.join(scope.symbols)} has a listed option chain: "
             "check OPTIONLAKE_SYMBOLS"
         )
-    return _completed(broker, plan, kept)
+    cadence = chain_cadence(plan, scope.partitions.minutes, scope.chain_calls_per_minute)
+    return _completed(broker, cadence.due(scope.partitions.place(window)), kept), cadence
 
 
 def quotes_of(
@@ -177,10 +184,10 @@ def _first_expiry(scope: Scope, window: Window) -> date:
     return window.day + timedelta(days=1) if is_settled else window.day
 
 
-def _completed(broker: Broker, plan: Sequence[ChainRequest], kept: pl.DataFrame) -> pl.DataFrame:
+def _completed(broker: Broker, due: Sequence[ChainRequest], kept: pl.DataFrame) -> pl.DataFrame:
     have = set(kept.select("symbol", "expiry").iter_rows())
-    due = [r for r in plan if (r.underlying.contract.symbol, r.expiry) not in have]
-    answers = fetch(broker, due)
+    missing = [r for r in due if (r.underlying.contract.symbol, r.expiry) not in have]
+    answers = fetch(broker, missing)
     if kept.is_empty() and all(answer.payload is None for answer in answers):
         raise _worst([answer.error for answer in answers if answer.error])
     return pl.concat([kept, _rows(answers)]).sort("symbol", "expiry")
@@ -220,6 +227,18 @@ def _payloads(rows: pl.DataFrame) -> list[ChainPayload]:
         ChainPayload(symbol, expiry, zstandard.decompress(body), requested_at, responded_at)
         for symbol, expiry, body, requested_at, responded_at in answered.iter_rows()
     ]
+
+
+def _paced(cadence: ChainCadence | None, place: int) -> dict[str, int | dict[str, int]]:
+    """How many chains were due and how many were not, with the reasons."""
+    if cadence is None:
+        return {}
+    due = [chain for chain in cadence.chains if chain.is_due(place)]
+    return {
+        "chains_due": len(due),
+        "chains_not_due": len(cadence.chains) - len(due) + len(cadence.left_out),
+        "cadences": dict(Counter(chain.reason for chain in cadence.chains)),
+    }
 
 
 def _outcome(rows: pl.DataFrame) -> dict[str, int | list[str]]:

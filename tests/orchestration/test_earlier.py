@@ -72,6 +72,22 @@ def test_the_newest_earlier_chain_counts(lake: Lake) -> None:
     assert previous_chain(lake, window(DAY_BEFORE, 0)).is_empty()
 
 
+def test_each_chains_own_newest_counts(lake: Lake) -> None:
+    """A chain that was not due in the last window has its own last one, if that is not too old."""
+    far = EXPIRY + timedelta(days=7)
+    for number in (0, 1, 2, 13, 14, 15):
+        of = window(DAY, number)
+        expiries = [far, EXPIRY] if number in {2, 13} else [EXPIRY]
+        rows = [row(CHAIN, of, contract_id=f"{e}|{of.slot}", expiry=e) for e in expiries]
+        lake.replace_window(of.day, of.slot, {CHAIN.name: pl.concat(rows)})
+    told = previous_chain(lake, window(DAY, 16))["contract_id"].sort().to_list()
+    assert told == [f"{EXPIRY}|10:30", f"{far}|10:20"]
+    assert previous_chain(lake, window(DAY, 13))["contract_id"].sort().to_list() == [
+        f"{EXPIRY}|09:25",
+        f"{far}|09:25",
+    ]
+
+
 def test_forwards_are_the_last_quarter_hours(lake: Lake) -> None:
     """Of windows that had ended by then."""
     for number in range(6):

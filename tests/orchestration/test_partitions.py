@@ -41,6 +41,7 @@ def test_every_window_of_the_year_has_its_key(minutes: int) -> None:
         assert {w.slot for w in own} <= slots
         for window in (*own[:1], *own[-1:]):
             assert partitions.window(partitions.key(window)) == window
+            assert own[partitions.place(window)] == window
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 from brokers.budget import Budget
 from brokers.planner import ChainRequest, chain_cadence, chain_plan
+from brokers.planner.chains import calls_for_chains
 from market.contract import Kind
 from simulator.access.gate import BROKER_LIMITS, RateLimiter
 from tests.listings import TODAY, WEEKS, listing, spot
 
 DAY_MINUTES = 375
-# Calls a minute that are kept for others than chains, the default of the setting.
-RESERVED = 18
 
 
 def _requests(indices: int, stocks: int, expiries: int) -> list[ChainRequest]:
@@ -99,7 +98,7 @@ def test_a_day_of_all_symbols_is_never_throttled(
 ) -> None:
     """6 h 15 min, 215 symbols with two expiries, and ten quotes calls a minute all day long."""
     others_per_minute, window_minutes = 10.0, 5
-    plan = chain_cadence(_requests(5, 210, 2), window_minutes, 2000 / 30 - RESERVED)
+    plan = chain_cadence(_requests(5, 210, 2), window_minutes, calls_for_chains())
     clock, judge = _Clock(), RateLimiter(BROKER_LIMITS)
     budget = Budget(tmp_path / "calls", clock=clock.now, sleep=clock.sleep)
     calls = refused = 0

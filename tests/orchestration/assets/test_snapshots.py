@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import polars as pl
@@ -122,3 +123,20 @@ def test_a_settled_expiry_is_not_asked_for(location: Location) -> None:
         expiries[key] = set(nifty["expiry"])
     assert expiries["2026-11-23|15:20"] == {date(2026, 11, 23)}
     assert min(expiries["2026-11-23|15:30"]) > date(2026, 11, 23)
+
+
+def test_a_chain_that_is_not_due_breaks_nothing(location: Location) -> None:
+    """Calls for a few chains only: each first expiry comes first, and no check holds it wrong."""
+    few = replace(location.config, expiries=2, chain_calls_per_minute=(len(SYMBOLS) + 1) / 5)
+    result = replace(location, config=few).run()
+    assert result.success
+    failed = [e for e in result.get_asset_check_evaluations() if not e.passed]
+    assert [(e.check_name, e.description) for e in failed if e.severity.value == "ERROR"] == []
+    rows = location.rows("raw_chain_payload")
+    assert set(rows["status"]) == {"ok"}
+    assert set(rows["symbol"]) == set(SYMBOLS)
+    assert len(SYMBOLS) <= rows.height <= len(SYMBOLS) + 2
+    [told] = result.asset_materializations_for_node("raw_chain_payload")
+    assert told.metadata["chains_due"].value == rows.height
+    assert told.metadata["chains_not_due"].value == 2 * len(SYMBOLS) - rows.height
+    assert "every window: index, expiry 1" in str(told.metadata["cadences"].value)
