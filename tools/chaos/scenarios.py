@@ -25,6 +25,7 @@ _LAST_FRAME_SECONDS = 1.0
 _LOCKED_SECONDS = 6.0
 _AWAY_SECONDS = 15.0
 _CUT_SECONDS = 20.0
+_LOST_SECONDS = 3.0
 _SKEW_MS = -5_000
 # What is promised: live again after the network's return, a dead line found, a mute one found.
 _BACK_SECONDS = 2.0
@@ -37,6 +38,37 @@ _ROOM_BYTES = 100_000
 
 def _kill_stream(world: World, clocks: Clocks) -> None:
     clocks.strike()
+    world.stream.kill()
+    clocks.heal()
+    world.stream.start()
+
+
+def _kill_with_unrecorded_gap(world: World, clocks: Clocks) -> None:
+    """The feed is lost and back while the database is away, so only the process knows."""
+    clocks.strike()
+    world.database.stop()
+    _note_database_down(world, clocks)
+    before = world.stream.health()["gaps"]
+    world.network.refuse()
+    _note_feed_lost(world, clocks)
+    time.sleep(_LOST_SECONDS)
+    world.network.heal()
+    until(lambda: world.stream.health().get("gaps", before) > before, "the feed's gap is over")
+    world.stream.kill()
+    world.start_database()
+    clocks.heal()
+    world.stream.start()
+
+
+def _kill_after_reconnect(world: World, clocks: Clocks) -> None:
+    """In the moment in which the line is back and hardly anything came on it."""
+    clocks.strike()
+    world.network.refuse()
+    _note_feed_lost(world, clocks)
+    epoch = world.stream.health()["epoch"]
+    time.sleep(_LOST_SECONDS)
+    world.network.heal()
+    until(lambda: world.stream.health().get("epoch", epoch) != epoch, "there is a new connection")
     world.stream.kill()
     clocks.heal()
     world.stream.start()
@@ -233,6 +265,12 @@ _CLOSE_CODES = (1000, 1001, 1006, 1011)
 
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario("kill_stream", "`kill -9` of the streaming process", _kill_stream),
+    Scenario(
+        "kill_unrecorded",
+        "link lost and back while PostgreSQL is away, then `kill -9`",
+        _kill_with_unrecorded_gap,
+    ),
+    Scenario("kill_reconnected", "`kill -9` right after a reconnect", _kill_after_reconnect),
     Scenario("kill_database", "`kill -9` of PostgreSQL, then a start", _kill_database),
     Scenario("restart_database", "orderly restart of PostgreSQL", _restart_database),
     Scenario(
