@@ -122,7 +122,6 @@ class Upstox:
         self._assets_url = assets_url.rstrip("/")
         self._bearer = _Bearer(tokens)
         self._tokens = tokens
-        self._tokens = tokens
         self._budget = budget
         self._symbols = tuple(symbols)
         self._policy = retries or RetryPolicy()
