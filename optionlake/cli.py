@@ -301,13 +301,14 @@ def interval(
     ] = None,
 ) -> None:
     """Tell running programs how often to refresh prices that come over REST."""
-    from optionlake import plan
+    from optionlake import compose
     from storage.interval import write_interval
 
     settings = _inspected(load())
     if seconds is not None:
         write_interval(settings.layout.interval_file, seconds)
-    _say(f"prices without a socket are refreshed every {plan.interval(settings):g} s at best")
+    period = compose.interval_seconds(settings)
+    _say(f"prices without a socket are refreshed every {period:g} s at best")
 
 
 @app.command()

@@ -15,8 +15,10 @@ from brokers.upstox.rest import Upstox
 from market.errors import ConfigurationError
 from optionlake.settings import Settings
 from simulator.server import SimulatorConfig
+from storage.interval import read_interval
 from storage.lake import Lake, LakeConfig
-from streaming.pipeline import StreamConfig
+from streaming.fallback import PriceMode
+from streaming.stream_config import StreamConfig
 from streaming.telegram import TelegramConfig
 
 
@@ -70,7 +72,17 @@ def stream_config(settings: Settings) -> StreamConfig:
         telegram=telegram(settings),
         journal_keep_days=settings.journal_keep_days,
         tick_keep_days=settings.tick_keep_days,
+        mode=PriceMode(settings.mode),
+        rest_calls_per_minute=settings.reserved_calls,
+        interval_seconds=lambda: interval_seconds(settings),
+        feed_sockets=settings.feed_sockets,
+        is_limit_per_socket=settings.key_limits == "socket",
     )
+
+
+def interval_seconds(settings: Settings) -> float:
+    """Seconds between refreshes of polled prices, by ``optionlake interval`` or the setting."""
+    return read_interval(settings.layout.interval_file) or settings.poll_seconds
 
 
 def telegram(settings: Settings) -> TelegramConfig | None:

@@ -23,7 +23,6 @@ from market.rules import IST
 from optionlake import compose
 from optionlake.settings import Settings
 from storage import chains, instruments
-from storage.interval import read_interval
 
 _ANSWER_SECONDS = 3
 
@@ -88,13 +87,9 @@ def _computed(settings: Settings) -> Mapping[str, Any]:
     cadence = chain_cadence(
         requests_, settings.window_minutes, calls_for_chains(settings.reserved_calls)
     )
-    polls = poll_cadence(len(plan.polled), interval(settings), settings.reserved_calls)
+    interval = compose.interval_seconds(settings)
+    polls = poll_cadence(len(plan.polled), interval, settings.reserved_calls)
     return explain(plan, cadence, polls).as_json()
-
-
-def interval(settings: Settings) -> float:
-    """Seconds between refreshes of polled prices: what ``optionlake interval`` set, or 30."""
-    return read_interval(settings.layout.interval_file) or settings.poll_seconds
 
 
 def _spots(dsn: str) -> dict[str, float]:

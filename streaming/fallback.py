@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import zip_longest
 
-from streaming.polling import Ask, Pace, Poller, Purpose, Wish, cut, periods
+from brokers.planner.polling import Pace, periods
+from streaming.polling import Ask, Poller, Purpose, Wish, cut
 
 _UNIX_START = datetime(1970, 1, 1, tzinfo=UTC)
 

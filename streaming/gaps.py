@@ -20,6 +20,9 @@ from storage.frame_log import FrameLog, Newest
 from storage.gap_book import ClosedGap, Entry, GapBook, IdleSlot, LiveSlot, OpenGap, Recorded
 from streaming.feed import FeedSession, GapOpened, GapSeen, State
 
+# What comes over REST alone has a slot like a socket's.
+REST_SLOT = -1
+
 log = structlog.get_logger(__name__)
 
 
@@ -63,8 +66,14 @@ class GapKeeper:
         self._note(OpenGap(slot, gap.from_at, gap.reason, gap.keys))
 
     def closed(self, slot: int, gap: GapSeen) -> None:
-        """Take a gap that is over, to be recorded when the database can."""
-        self._note(ClosedGap(slot, gap.from_at, gap.to_at, gap.reason, gap.epoch, gap.keys))
+        """Take a gap that is over, to be recorded when the database can.
+
+        It begins no later than the one that was noted as open there.
+        """
+        known, from_at, keys = self._book.slots.get(slot), gap.from_at, gap.keys
+        if isinstance(known, OpenGap) and known.from_at < from_at:
+            from_at, keys = known.from_at, tuple(sorted({*known.keys, *keys}))
+        self._note(ClosedGap(slot, from_at, gap.to_at, gap.reason, gap.epoch, keys))
 
     def recorded(self, gap: ClosedGap) -> None:
         """The database has it."""

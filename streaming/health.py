@@ -11,16 +11,44 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
+class SocketHealth:
+    """One socket that has something to deliver.
+
+    Attributes:
+        index: counts from 0, as in the plan.
+        state: of its session.
+        detail: why it is not live, in words; None if it is.
+        keys: what it should deliver; ``never_seen`` of them it has not told anything about.
+    """
+
+    index: int
+    state: str
+    detail: str | None
+    epoch: int
+    keys: int
+    never_seen: int
+    last_frame_at_ms: int | None
+    reconnects: int
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """One moment of the feed; instants are epoch ms, None where there is none yet.
 
     Attributes:
-        state: state of the feed session, or ``waiting_for_token`` while the broker refuses ours.
+        state: the worst state of the sockets, ``waiting_for_token`` while the broker refuses ours;
+            without sockets ``starting`` until the first answer, then ``polling``.
         detail: why the feed is not live, in words; None if it is.
+        mode: ``hybrid``, ``rest`` or ``shadow``.
+        fallback_since_ms: since when REST stands in for a socket; None while it does not.
+        rest_calls_per_minute, rest_answers: what prices over REST cost now, and answers so far.
+        parity: how both sources compare, in ``shadow``; None otherwise.
+        sockets: those that have something to deliver.
         is_market_open: whether a session is under way; silence is no fault while there is none.
         token_level: ``ok``, ``warning`` or ``alarm``; ``token_detail`` says why, in words.
         token_minutes_left: whole minutes that the token has left; None if it does not tell.
-        subscribed, never_seen: keys requested on this connection, and those it never told about.
+        epoch: of the connection that was opened last.
+        subscribed, never_seen: keys requested on open connections, and those never told about.
         unknown_frames: frames that could not be used; they stay in the journal.
         unresolved_rows: rows whose key no known instrument has; they were not landed.
         rows_waiting: decoded rows in memory that are not landed yet.
@@ -29,11 +57,18 @@ class Health:
         journal_bytes: size of the frame journal on disk.
         is_journal_over_cap: the journal has outgrown its cap and nothing landed can be pruned.
         database: ``up`` or ``down``.
+        failed_attempts: attempts to connect that came to nothing, over all sockets.
         dropped_updates: pushes that slow viewers were spared; their next one carries the newest.
     """
 
     state: str
     detail: str | None
+    mode: str
+    fallback_since_ms: int | None
+    rest_calls_per_minute: float
+    rest_answers: int
+    parity: Mapping[str, object] | None
+    sockets: tuple[SocketHealth, ...]
     is_market_open: bool
     connected_at_ms: int | None
     last_frame_at_ms: int | None
@@ -56,6 +91,7 @@ class Health:
     is_journal_over_cap: bool
     database: str
     reconnects: int
+    failed_attempts: int
     viewers: int
     dropped_updates: int
     now_ms: int

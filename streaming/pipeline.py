@@ -7,37 +7,37 @@ landed when the database is there. Each part's own rules stand in its module.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 import structlog
 
-from brokers.interface import Broker, FeedCodec, Secret, TokenSource
+from brokers.interface import Broker, FeedCodec, TokenSource
+from brokers.planner import explain
 from market.errors import DatabaseUnavailable
 from market.rules import Rules
-from market.session import is_open
 from storage import chains, gap_book, instruments
-from storage.frame_log import FolderLog, FrameLog, Newest
+from storage.frame_log import FrameLog, Newest
 from storage.ticks import TickStore
 from streaming.alert_post import AlertPost, log_channel, webhook_channel
 from streaming.alerts import AlertDesk
 from streaming.api import LiveFeed
 from streaming.arrivals import Arrival, Epochs
 from streaming.chain_view import view_of
+from streaming.checkup import Checkup, Counts
 from streaming.connection import ConnectionConfig, FeedConnection
-from streaming.feed import Event, FeedSession, GapOpened, GapSeen, Patience
-from streaming.gaps import GapKeeper
-from streaming.health import Health, epoch_ms
+from streaming.feed import Event, FeedSession, GapOpened, GapSeen
+from streaming.gaps import REST_SLOT, GapKeeper
 from streaming.listing import Listing
 from streaming.live import LiveState
 from streaming.minute_keeper import MinuteKeeper
-from streaming.planning import Planning, PlanningConfig
+from streaming.planning import Planning
+from streaming.rest_prices import RestPrices
 from streaming.sink import Sink, SinkConfig
 from streaming.sockets import Socket, Sockets
-from streaming.telegram import Telegram, TelegramConfig
+from streaming.stream_config import StreamConfig
+from streaming.telegram import Telegram
 from streaming.token_watch import TokenWatch
 from streaming.webhook import Webhook, to_all
 from transforms.warming import warm
@@ -46,45 +46,6 @@ from transforms.warming import warm
 MOST_SOCKETS = 5
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamConfig:
-    """What the streaming process needs to know.
-
-    Attributes:
-        dsn: TimescaleDB.
-        live_host, live_port: where the live feed listens; keep it loopback. Port 0: any.
-        symbols: underlyings to follow.
-        strikes_each_side: strikes above and below the money to subscribe.
-        journal_keep_days: landed frames that are older go; 0: only when over the cap.
-        feed_sockets, is_limit_per_socket: as in ``PlanningConfig``.
-        tick_keep_days: ticks of older days go once their minutes are stored; 0: they stay.
-        webhook_url: where alarms are posted; None for nowhere.
-        telegram: the bot and the chat that are told the same; None for none.
-        drain_seconds: longest time that landing may take when stopping.
-    """
-
-    dsn: str
-    journal_folder: Path
-    live_host: str
-    live_port: int
-    symbols: tuple[str, ...]
-    strikes_each_side: int
-    journal_sync_seconds: float = 0.1
-    journal_cap_bytes: int = 10 * 1024**3
-    journal_keep_days: float = 0.0
-    tick_keep_days: int = 0
-    webhook_url: Secret | None = None
-    telegram: TelegramConfig | None = None
-    drain_seconds: float = 10.0
-    feed_sockets: int = 2
-    is_limit_per_socket: bool = False
-    replan_seconds: float = 5.0
-    relist_seconds: float = 60.0
-    mark_seconds: float = 0.5
-    push_seconds: float = 0.05
-    patience: Patience = field(default_factory=Patience)
 
 
 async def run(  # noqa: PLR0917 - the parts of one program, each with a type of its own
@@ -107,12 +68,7 @@ async def run(  # noqa: PLR0917 - the parts of one program, each with a type of 
         JournalError: frames can no longer be kept.
         StorageError: the database refused a statement.
     """
-    frames = FolderLog(
-        config.journal_folder,
-        config.journal_sync_seconds,
-        config.journal_cap_bytes,
-        config.journal_keep_days,
-    )
+    frames = config.log()
     newest = await asyncio.to_thread(frames.newest)
     gaps = await asyncio.to_thread(
         GapKeeper, config.journal_folder / gap_book.FILE_NAME, frames, newest
@@ -154,21 +110,32 @@ class _Pipeline:
     ) -> None:
         self._config, self._broker, self._tokens = config, broker, tokens
         self._rules, self._clock, self._codec = rules, clock, codec
-        self._frames, self._journal_bytes = frames, 0
-        self._ticks_received = 0
-        self._gap_count = 0
+        self._frames, self._counts = frames, Counts()
         self._gaps, self._epochs = gaps, Epochs(newest.epoch)
         self._listing = Listing(broker, config.dsn, clock)
         self._live = LiveState(config.mark_seconds)
         self._sockets = Sockets([self._socket(index) for index in range(MOST_SOCKETS)])
         self._planning = Planning(
-            _planning_config(config),
+            config.planning(),
             broker,
             self._listing,
             self._sockets,
             spots=self._live.spots,
             clock=clock,
             on_change=self._follow_planned,
+        )
+        self._rest = RestPrices(
+            config.rest(),
+            broker,
+            codec,
+            rules=rules,
+            clock=clock,
+            sockets=self._sockets,
+            planning=self._planning,
+            frames=frames,
+            epochs=self._epochs,
+            on_arrival=self._on_answer,
+            on_gap=partial(gaps.closed, REST_SLOT),
         )
         self._sink = Sink(
             lambda: TickStore(config.dsn),
@@ -178,15 +145,26 @@ class _Pipeline:
             lambda day: instruments.numbers_by_key(config.dsn, day),
             gaps=gaps,
             config=SinkConfig(clock=clock),
-            open_epochs=self._sockets.open_epochs,
+            open_epochs=self._open_epochs,
         )
         self._senders = Webhook(config.webhook_url), Telegram(config.telegram)
         self._token_watch = TokenWatch(
             tokens,
             rules,
-            lambda: self._sockets.waiting_for_token,
-            lambda: self._sockets.is_let_in,
+            lambda: self._checkup.token_problem,
+            lambda: self._checkup.is_let_in,
             to_all(self._senders),
+        )
+        self._checkup = Checkup(
+            self._counts,
+            self._sockets,
+            self._rest,
+            self._listing,
+            self._sink,
+            self._token_watch,
+            rules,
+            clock,
+            config.journal_cap_bytes,
         )
         self._alerts = AlertDesk(rules)
         self._minutes = MinuteKeeper(
@@ -201,10 +179,11 @@ class _Pipeline:
         self._alert_post = AlertPost(self._alerts, config.dsn, clock, channels)
         self.live_feed = LiveFeed(
             self._live,
-            lambda: self._health().as_json(),
+            lambda: self._checkup.health(self.live_feed).as_json(),
             lambda: clock().timestamp() * 1000,
             config.push_seconds,
             alerts=self._alerts,
+            plan=self._told_plan,
         )
 
     def _socket(self, index: int) -> Socket:
@@ -269,7 +248,7 @@ class _Pipeline:
         while True:
             sessions = {socket.index: socket.session for socket in self._sockets.members}
             self._gaps.follow(sessions, self._clock())
-            self._journal_bytes = await asyncio.to_thread(self._frames.size_bytes)
+            self._counts.journal_bytes = await asyncio.to_thread(self._frames.size_bytes)
             await asyncio.sleep(1.0)
 
     async def _follow_feed(self) -> None:
@@ -277,6 +256,7 @@ class _Pipeline:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._planning.run())
             group.create_task(self._sockets.run())
+            group.create_task(self._rest.run())
             group.create_task(self._mark())
             group.create_task(self._alert_post.run())
 
@@ -322,9 +302,14 @@ class _Pipeline:
             self._alerts.take_levels(symbol, view.levels)
 
     def _on_arrival(self, arrival: Arrival) -> None:
+        self._on_answer(arrival)
+        if arrival.frame is not None:
+            self._rest.take_frame(arrival.frame)
+
+    def _on_answer(self, arrival: Arrival) -> None:
         self._sink.offer(arrival)
         if arrival.frame is not None:
-            self._ticks_received += arrival.row_count
+            self._counts.ticks += arrival.row_count
             self._live.take_frame(arrival.frame, arrival.received_at_ns / 1_000_000)
             self._alerts.take_frame(arrival.frame, arrival.received_at_ns / 1_000_000)
 
@@ -332,57 +317,16 @@ class _Pipeline:
         if isinstance(event, GapOpened):
             self._gaps.opened(index, event)
         elif isinstance(event, GapSeen):
-            self._gap_count += 1
+            self._counts.gaps += 1
             self._gaps.closed(index, event)
 
-    def _health(self) -> Health:
-        sockets, sink, now = self._sockets, self._sink, self._clock()
-        sessions = [socket.session for socket in sockets.members]
-        token_problem, token = sockets.waiting_for_token, self._token_watch.state(now)
-        return Health(
-            state="waiting_for_token" if token_problem else str(sockets.state),
-            detail=token_problem or self._listing.waiting_for or sockets.last_failure,
-            is_market_open=is_open(self._rules, now),
-            connected_at_ms=epoch_ms(_newest(s.connected_at for s in sessions)),
-            last_frame_at_ms=epoch_ms(_newest(s.last_frame_at for s in sessions)),
-            epoch=max(s.epoch for s in sessions),
-            token_expires_at_ms=epoch_ms(token.expires_at),
-            token_level=str(token.level),
-            token_detail=token.text,
-            token_minutes_left=token.minutes_left,
-            subscribed=sum(s.subscribed_count for s in sessions),
-            never_seen=sum(len(s.never_seen) for s in sessions),
-            frames=sum(s.frames for s in sessions),
-            unknown_frames=sum(s.unknown_frames for s in sessions),
-            unresolved_rows=sink.unresolved_rows,
-            ticks_received=self._ticks_received,
-            ticks_landed=sink.rows_landed,
-            rows_waiting=sink.rows_waiting,
-            is_catching_up=sink.is_catching_up,
-            gaps=self._gap_count,
-            journal_bytes=self._journal_bytes,
-            is_journal_over_cap=self._journal_bytes > self._config.journal_cap_bytes,
-            database="up" if sink.is_up else "down",
-            reconnects=sum(max(0, s.connections - 1) for s in sessions),
-            viewers=self.live_feed.viewer_count,
-            dropped_updates=self.live_feed.dropped_updates,
-            now_ms=round(now.timestamp() * 1000),
-        )
+    def _open_epochs(self) -> set[int]:
+        epoch = self._rest.epoch
+        return self._sockets.open_epochs() | (set() if epoch is None else {epoch})
 
-
-def _newest(instants: Iterable[datetime | None]) -> datetime | None:
-    return max((instant for instant in instants if instant), default=None)
-
-
-def _planning_config(config: StreamConfig) -> PlanningConfig:
-    return PlanningConfig(
-        config.symbols,
-        config.strikes_each_side,
-        config.feed_sockets,
-        config.is_limit_per_socket,
-        replan_seconds=config.replan_seconds,
-        relist_seconds=config.relist_seconds,
-    )
+    def _told_plan(self) -> Mapping[str, object]:
+        plan = self._planning.plan
+        return explain(plan, None, self._rest.poll_plan()).as_json() if plan else {}
 
 
 def _first(error: BaseException) -> BaseException:

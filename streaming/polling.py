@@ -1,7 +1,8 @@
-"""When to ask for which quotes: periods by rank, one call of a kind at a time, failures, bad keys.
+"""When to ask for which quotes: one call of a kind at a time, failures, bad keys.
 
 Pure: it is handed ``now`` and tells what to ask. What should be polled at all is decided in
-``fallback``; calls, threads and the journal belong to ``rest_feed``.
+``fallback``, how often in ``brokers.planner.polling``; calls, threads and the journal belong to
+``rest_feed``.
 """
 
 from __future__ import annotations
@@ -26,19 +27,6 @@ class Purpose(StrEnum):
     REST = "rest"
     ALWAYS = "always"
     SHADOW = "shadow"
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often batches are asked for.
-
-    Attributes:
-        calls_per_minute: most calls for all batches together.
-        fastest_seconds: shortest period of one batch.
-    """
-
-    calls_per_minute: float
-    fastest_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +65,6 @@ class _Slot:
     fruitless: int = 0
     parts: list[tuple[str, ...]] = field(default_factory=list)
     suspects: list[str] = field(default_factory=list)
-
-
-def periods(count: int, pace: Pace) -> list[float]:
-    """Seconds between calls of each of ``count`` batches, the most important first.
-
-    The n-th batch gets 1/n of the first one's share of the calls; together they never need more
-    than ``pace`` allows.
-    """
-    harmonic = sum(1 / rank for rank in range(1, count + 1))
-    return [
-        max(pace.fastest_seconds, 60 * rank * harmonic / pace.calls_per_minute)
-        for rank in range(1, count + 1)
-    ]
 
 
 @lru_cache(maxsize=128)

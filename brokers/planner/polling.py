@@ -10,8 +10,19 @@ from dataclasses import dataclass
 
 # The broker's limit for one call of quotes.
 KEYS_PER_CALL = 500
-# Of the calls that are left when they do not suffice; the other batches share the rest.
-_FIRST_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often batches are asked for.
+
+    Attributes:
+        calls_per_minute: most calls for all batches together.
+        fastest_seconds: shortest period of one batch.
+    """
+
+    calls_per_minute: float
+    fastest_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +46,36 @@ class PollPlan:
         return sum(60 / batch.period_seconds for batch in self.batches)
 
 
+def periods(count: int, pace: Pace) -> list[float]:
+    """Seconds between calls of each of ``count`` batches, the most important first.
+
+    All are asked for as fast as is wanted if the calls suffice. Else the n-th batch gets 1/n of the
+    first one's share of them; together they never need more than ``pace`` allows.
+    """
+    if count * 60 / pace.fastest_seconds <= pace.calls_per_minute:
+        return [pace.fastest_seconds] * count
+    harmonic = sum(1 / rank for rank in range(1, count + 1))
+    return [
+        max(pace.fastest_seconds, 60 * rank * harmonic / pace.calls_per_minute)
+        for rank in range(1, count + 1)
+    ]
+
+
 def poll_cadence(key_count: int, interval_seconds: float, calls_per_minute_left: float) -> PollPlan:
-    """Every batch at the interval that is wanted if the calls suffice; else the first one faster.
+    """Every batch at the interval that is wanted if the calls suffice; else the first ones faster.
 
     Args:
         key_count: keys to ask for.
         interval_seconds: how often prices should be refreshed; never done more often.
         calls_per_minute_left: calls that may be used for this.
     """
-    starts = range(0, key_count, KEYS_PER_CALL)
-    if not starts or calls_per_minute_left <= 0:
+    if calls_per_minute_left <= 0:
         return PollPlan(())
-    others = len(starts) - 1
-    share = _FIRST_SHARE if others else 1.0
-    if len(starts) * 60 / interval_seconds <= calls_per_minute_left:
-        first = rest = interval_seconds
-    else:
-        first = max(interval_seconds, 60 / (calls_per_minute_left * share))
-        rest = max(first, 60 * others / (calls_per_minute_left - 60 / first)) if others else first
+    starts = range(0, key_count, KEYS_PER_CALL)
+    due = periods(len(starts), Pace(calls_per_minute_left, interval_seconds))
     return PollPlan(
         tuple(
-            PollBatch(start, min(start + KEYS_PER_CALL, key_count), rest if start else first)
-            for start in starts
+            PollBatch(start, min(start + KEYS_PER_CALL, key_count), seconds)
+            for start, seconds in zip(starts, due, strict=True)
         )
     )

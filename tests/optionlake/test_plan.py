@@ -100,6 +100,6 @@ def test_it_is_computed_from_what_is_known(tmp_path: Path, database: str) -> Non
 def test_the_interval_that_was_set_is_used(tmp_path: Path) -> None:
     """The setting until then."""
     settings = _settings(tmp_path)
-    assert plan.interval(settings) == 30
+    assert compose.interval_seconds(settings) == 30
     write_interval(settings.layout.interval_file, 300)
-    assert plan.interval(settings) == 300
+    assert compose.interval_seconds(settings) == 300

@@ -28,8 +28,8 @@ from market.rules import IST, AlwaysOpen
 from storage import chains, journal
 from storage.embedded import EmbeddedServer
 from storage.timescale import ensure_database
-from streaming.pipeline import StreamConfig
 from streaming.pipeline import run as stream
+from streaming.stream_config import StreamConfig
 from tests.fix_simulator import SimulatedExchange
 from tests.fix_timescale import free_port
 from tests.streaming.waiting import DEADLINE_SECONDS, run
@@ -313,6 +313,7 @@ class Unfit:
     def __init__(self, broker: Upstox) -> None:
         self.instruments = broker.instruments
         self.authorize_feed = broker.authorize_feed
+        self.quotes = broker.quotes
 
     def capabilities(self) -> Capabilities:
         """Refuse."""

@@ -9,7 +9,8 @@ from urllib.parse import quote, urlencode
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streaming.polling import Ask, Pace, Poller, Purpose, Wish, cut, periods
+from brokers.planner.polling import Pace, periods
+from streaming.polling import Ask, Poller, Purpose, Wish, cut
 
 START = datetime(2026, 11, 25, 5, 0, tzinfo=UTC)
 KEYS = tuple(f"NSE_FO|{n}" for n in range(500))

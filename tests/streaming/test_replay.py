@@ -25,9 +25,9 @@ from storage.journal import JournalWriter, Record
 from storage.sealing import seal_all
 from storage.ticks import TickStore
 from storage.timescale import ensure_database, migrate
-from streaming.pipeline import StreamConfig
 from streaming.pipeline import run as stream
 from streaming.replay import Landed, Stretch, Tally, decoded, land, next_batch, paced
+from streaming.stream_config import StreamConfig
 from tests.fix_simulator import SimulatedExchange
 from tests.streaming import feed_frames
 from tests.streaming.feed_frames import Told

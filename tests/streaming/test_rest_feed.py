@@ -17,6 +17,7 @@ import pytest
 
 from brokers.budget import Budget, Limit
 from brokers.interface import FeedFrame, Mode, Secret
+from brokers.planner.polling import Pace
 from brokers.upstox.auth import StaticToken
 from brokers.upstox.codec import UpstoxCodec
 from brokers.upstox.rest import Upstox
@@ -47,7 +48,6 @@ from streaming.fallback import (
 from streaming.feed import FeedSession, State
 from streaming.live import LiveState
 from streaming.parity import Parity
-from streaming.polling import Pace
 from streaming.rest_feed import RestFeed
 from tests.fix_simulator import SimulatedExchange
 from tests.streaming.waiting import run, until

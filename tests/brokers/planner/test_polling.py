@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,6 @@ def test_enough_calls_give_every_batch_the_interval() -> None:
 
 
 def test_too_few_calls_slow_the_far_strikes_down_first() -> None:
-    """Half of the calls are the first batch's."""
-    plan = poll_cadence(1500, 5.0, 12.0)
-    assert [b.period_seconds for b in plan.batches] == [10.0, 20.0, 20.0]
+    """The second batch is asked for half as often as the first, the third a third."""
+    plan = poll_cadence(1500, 5.0, 11.0)
+    assert [b.period_seconds for b in plan.batches] == pytest.approx([10.0, 20.0, 30.0])
