@@ -21,6 +21,7 @@ class IdleConnection:
         self.epoch: int | None = None
         self.waiting_for_token: str | None = None
         self.last_failure: str | None = None
+        self.failures = 0
         self.wakes = 0
         self.started = asyncio.Event()
 

@@ -20,14 +20,16 @@ from brokers.budget import UPSTOX_LIMITS, Budget
 from brokers.interface import Broker, Capabilities, Secret
 from brokers.planner import chain_plan
 from brokers.upstox.auth import StaticToken
-from brokers.upstox.codec import UpstoxCodec, decode
+from brokers.upstox.codec import UpstoxCodec
 from brokers.upstox.rest import Upstox
 from market import live_frame
 from market.errors import ConfigurationError, FrameError
 from market.rules import IST, AlwaysOpen
+from simulator.faults.fault import fault
 from storage import chains, journal
 from storage.embedded import EmbeddedServer
 from storage.timescale import ensure_database
+from streaming.fallback import PriceMode
 from streaming.pipeline import run as stream
 from streaming.stream_config import StreamConfig
 from tests.fix_simulator import SimulatedExchange
@@ -129,7 +131,7 @@ def journaled_rows(folder: Path) -> tuple[int, int]:
     for epoch in journal.epochs(folder):
         for record in journal.records(folder, epoch):
             try:
-                rows += len(decode(record.frame).keys)
+                rows += len(UpstoxCodec().decode(record.frame).keys)
             except FrameError:
                 unread += 1
     return rows, unread
@@ -283,6 +285,58 @@ def test_restart_lands_what_was_left_and_records_the_gap(
     assert rows == distinct == journaled_rows(folder)[0]
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT reason FROM gap").fetchall() == [("restart",)] * 2
+
+
+def test_prices_go_on_by_rest_while_sockets_are_refused_and_come_back(
+    simulator: SimulatedExchange, broker: Upstox, tokens: StaticToken, database: str, tmp_path: Path
+) -> None:
+    """Nothing but the answers' kind differs for whoever reads ticks, and the page is told."""
+    folder = tmp_path / "journal"
+
+    async def test() -> None:
+        forbidden = simulator.control.add(fault("feed_forbidden"))
+        async with streaming(config(database, folder), broker, tokens) as port:
+            viewer = await follow(port, is_live)
+            assert viewer.health["fallback_since_ms"] <= viewer.health["now_ms"]
+            assert {s["state"] for s in viewer.health["sockets"]} <= {"closed", "connecting"}
+            assert viewer.health["rest_answers"] > 0
+            simulator.control.remove(forbidden)
+            viewer = await follow(port, lambda v: v.health.get("state") == "live")
+            await follow(port, lambda v: v.health.get("fallback_since_ms") is None)
+
+    run(test())
+    rows, distinct, symbols = landed(database)
+    assert rows == distinct == journaled_rows(folder)[0]
+    assert any(name.endswith("-CE") for name in symbols)
+
+
+def test_rest_alone_opens_no_socket_and_lands_what_it_polls(
+    simulator: SimulatedExchange, broker: Upstox, tokens: StaticToken, database: str, tmp_path: Path
+) -> None:
+    """For an account whose sockets are taken: the same tables, the same page, no connection."""
+    folder = tmp_path / "journal"
+
+    async def test() -> None:
+        polled = replace(
+            config(database, folder), mode=PriceMode.REST, interval_seconds=lambda: 3.5
+        )
+        async with streaming(polled, broker, tokens) as port:
+            viewer = await follow(port, is_live)
+            assert (viewer.health["state"], viewer.health["mode"]) == ("polling", "rest")
+            assert viewer.health["sockets"] == []
+            assert viewer.health["token_level"] == "ok"
+            url = f"http://127.0.0.1:{port}/api/v1/plan"
+            async with aiohttp.ClientSession() as http, http.get(url) as answer:
+                told = await answer.json()
+            assert told["polled"]["keys"] > 14
+            assert told["polled"]["first_seconds"] == 3.5
+
+    run(test())
+    rows, distinct, _ = landed(database)
+    assert rows == distinct == journaled_rows(folder)[0]
+    with psycopg.connect(database) as connection:
+        kinds = connection.execute("SELECT DISTINCT is_snapshot FROM tick").fetchall()
+    assert kinds == [(True,)]
 
 
 def test_what_ends_the_process_is_told_by_type(
