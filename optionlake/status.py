@@ -108,6 +108,7 @@ def _lines(status: Status) -> list[tuple[str, str]]:
         ("processes", ", ".join(f"{p['name']} ({p['pid']})" for p in alive) or "none"),
         ("addresses", ", ".join(p["address"] for p in alive if p["address"]) or "–"),
         ("feed", f"{_state(feed)}, last frame {_age(feed, now_ms)}"),
+        ("", _sources(feed)),
         ("", _counts(feed, ("subscribed", "never_seen", "frames", "unknown_frames", "reconnects"))),
         ("token", _token_line(status)),
         ("last window", _window(window)),
@@ -197,6 +198,21 @@ def _counts(source: Mapping[str, Any], names: tuple[str, ...]) -> str:
 def _state(feed: Mapping[str, Any]) -> str:
     state = str(feed.get("state", "unknown"))
     return state if feed.get("is_market_open", True) else f"{state} (market closed)"
+
+
+def _sources(feed: Mapping[str, Any]) -> str:
+    """Who tells the prices: each socket, and REST where it stands in or is all there is."""
+    told = [
+        f"socket {s['index']} {s['state']} ({s['keys']} keys)" for s in feed.get("sockets") or ()
+    ]
+    if feed.get("mode") == "rest":
+        told.append(f"all prices by REST, {feed.get('rest_calls_per_minute', 0):.0f} calls/min")
+    elif (since_ms := feed.get("fallback_since_ms")) is not None:
+        since = datetime.fromtimestamp(since_ms / 1000, IST)
+        told.append(f"[yellow]prices by REST since {since:%H:%M:%S} IST[/yellow]")
+    if (share := (feed.get("parity") or {}).get("within_share")) is not None:
+        told.append(f"parity {share:.1%} of {feed['parity']['compared']} keys")
+    return ", ".join(told) or "no sockets"
 
 
 def _age(feed: Mapping[str, Any], now_ms: float) -> str:

@@ -77,6 +77,19 @@ def test_everything_fits_a_screen(tmp_path: Path) -> None:
     assert text.count("\n") <= 24
 
 
+def test_who_tells_the_prices_is_told() -> None:
+    """A stand-in and a comparison must not be overlooked."""
+    socket = {"index": 0, "state": "live", "keys": 345}
+    feed = {"mode": "hybrid", "sockets": [socket], "fallback_since_ms": 1795510799500}
+    told = status._sources(feed)
+    assert "socket 0 live (345 keys), [yellow]prices by REST since 14:29:59 IST" in told
+    compared = {"within_share": 0.995, "compared": 200}
+    told = status._sources({"mode": "shadow", "sockets": [socket], "parity": compared})
+    assert told.endswith("parity 99.5% of 200 keys")
+    told = status._sources({"mode": "rest", "sockets": [], "rest_calls_per_minute": 18.0})
+    assert told == "all prices by REST, 18 calls/min"
+
+
 def test_token_is_the_feeds_or_this_process_own(tmp_path: Path) -> None:
     """The feed process knows what the broker says of it; without a feed the file is read."""
     settings = _settings(tmp_path).model_copy(update={"access_token": None, "session": "always"})
