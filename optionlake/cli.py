@@ -247,6 +247,9 @@ def replay(
     lands: Annotated[
         bool, typer.Option("--land", help="land what the database lacks; twice lands it once")
     ] = False,
+    has_alerts: Annotated[
+        bool, typer.Option("--alerts", help="tell the alerts that it would have fired; stores none")
+    ] = False,
 ) -> None:
     """Read the journal again: decode it and tell what it holds, or land it.
 
@@ -254,7 +257,7 @@ def replay(
     """
     from optionlake import replaying
 
-    wanted = replaying.Wanted(begin, end, speed, lands)
+    wanted = replaying.Wanted(begin, end, speed, lands, has_alerts)
     replaying.run(_inspected(load()), wanted, console)
 
 

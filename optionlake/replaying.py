@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from brokers.upstox.codec import UpstoxCodec
 from market.errors import ConfigurationError
-from market.rules import IST
+from market.rules import IST, rules_for
 from optionlake import compose
 from optionlake.settings import Settings
 from optionlake.simulation import instant_of
@@ -26,7 +26,8 @@ from storage import instruments, timescale
 from storage.ticks import TickStore
 from streaming import replay
 from streaming.arrivals import Arrival
-from streaming.replay import Landed, Stretch, Summary, Tally
+from streaming.replay import AlertReplay, Landed, Stretch, Summary, Tally
+from transforms.signals.record import Signal
 
 # Drawing a bar costs as much as decoding a frame.
 _FRAMES_A_DRAWING = 256
@@ -41,12 +42,14 @@ class Wanted:
         begin, end: instants for ``simulation.instant_of``.
         speed: ``max``, or seconds of the journal per second.
         lands: whether to land what the database lacks.
+        has_alerts: whether to tell the alerts that the stretch would have fired.
     """
 
     begin: str
     end: str
     speed: str = "max"
     lands: bool = False
+    has_alerts: bool = False
 
 
 def run(settings: Settings, wanted: Wanted, console: Console) -> Summary:
@@ -59,14 +62,21 @@ def run(settings: Settings, wanted: Wanted, console: Console) -> Summary:
     """
     stretch = stretch_of(settings, wanted)
     speed = speed_of(wanted.speed)
-    tally = Tally()
+    tally, codec = Tally(), UpstoxCodec()
+    alerts = _alerts(settings) if wanted.has_alerts else None
     landed = None
-    with _bar(console, stretch, tally) as tell:
+    with _bar(console, stretch, tally) as draw:
+
+        def tell(arrival: Arrival) -> None:
+            draw(arrival)
+            _show(console, alerts.take(arrival) if alerts else ())
+
         if wanted.lands:
             landed = _land(settings.dsn(), stretch, speed, tell)
         else:
             for record in replay.paced(stretch.records(), speed):
-                tell(replay.decoded(record, UpstoxCodec()))
+                tell(replay.decoded(record, codec))
+    _show(console, alerts.finish(stretch.to_at) if alerts else ())
     summary = tally.summary()
     for line in told(stretch, summary, landed):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -133,6 +143,19 @@ def _landed_lines(landed: Landed | None) -> list[str]:
     if landed.unresolved:
         lines.append(f"{landed.unresolved} ticks of instruments that the database does not know")
     return lines
+
+
+def _alerts(settings: Settings) -> AlertReplay:
+    dsn, symbols = settings.dsn(), settings.symbol_list
+    return AlertReplay(
+        rules_for(settings.session), lambda day: instruments.known(dsn, symbols, day)
+    )
+
+
+def _show(console: Console, signals: Iterable[Signal]) -> None:
+    for signal in signals:
+        line = f"{_ist(signal.at)}  {signal.kind.value}: {signal.reason}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _land(dsn: str, stretch: Stretch, speed: float, tell: Callable[[Arrival], None]) -> Landed:

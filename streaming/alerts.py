@@ -126,6 +126,11 @@ class AlertDesk:
             with self._guarded(symbol):
                 self._judge(symbol, news)
 
+    @property
+    def has_work(self) -> bool:
+        """Whether minutes or levels wait for ``work``."""
+        return bool(self._due)
+
     def hold(self, until: datetime) -> None:
         """Let minutes wait for ``prime``, but no longer than ``until`` by the clock of ``work``."""
         self._held_until = until

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,17 +17,21 @@ from functools import lru_cache, partial
 from itertools import takewhile
 from pathlib import Path
 
-from brokers.interface import FeedCodec
+from brokers.interface import FeedCodec, Instrument
 from market.errors import ConfigurationError, FrameError
-from market.rules import IST
+from market.rules import IST, Rules
 from storage.journal import Record, records
 from storage.journal_index import between, epochs_between
 from storage.ticks import TickStore
+from streaming.alerts import AlertDesk
 from streaming.arrivals import Arrival, batch_of, epoch_ns
+from transforms.signals.record import Signal
 
 BATCH_ROWS = 5_000
 # As long as the live feed waits for a word before it calls itself stale.
 QUIET_NS = 15 * 10**9
+# Minutes end no later than this after what ended them.
+_WORK_NS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,48 @@ class Tally:
             first_at=None if self._first_ns is None else _instant(self._first_ns),
             last_at=None if self._first_ns is None else _instant(self._last_ns),
         )
+
+
+class AlertReplay:
+    """What would have been told had these frames come live; nothing is stored.
+
+    Levels of chains are not in the journal, so crossings of walls and of the flip are not told.
+
+    Args:
+        rules: of the days that are replayed.
+        instruments_on: what was listed on an exchange day; blocking.
+    """
+
+    def __init__(
+        self, rules: Rules, instruments_on: Callable[[date], Iterable[Instrument]]
+    ) -> None:
+        self._desk, self._instruments_on = AlertDesk(rules), instruments_on
+        self._day: date | None = None
+        self._worked_ns = 0
+
+    def take(self, arrival: Arrival) -> list[Signal]:
+        """The alerts that are due when this frame has come; frames in order of receipt."""
+        at_ns = arrival.received_at_ns
+        if (day := _day(arrival)) != self._day:
+            self._day = day
+            self._desk.follow(self._instruments_on(day))
+        if arrival.frame is not None:
+            self._desk.take_frame(arrival.frame, at_ns / 1e6)
+        if at_ns - self._worked_ns < _WORK_NS:
+            return []
+        self._worked_ns = at_ns
+        return self._work(_instant(at_ns))
+
+    def finish(self, at: datetime) -> list[Signal]:
+        """What is due at the end of a stretch."""
+        return self._work(at)
+
+    def _work(self, now: datetime) -> list[Signal]:
+        self._desk.work(now)
+        # In portions, as live; here nothing waits between them.
+        while self._desk.has_work:
+            self._desk.work(now)
+        return self._desk.take_outbox()
 
 
 def decoded(record: Record, codec: FeedCodec) -> Arrival:

@@ -220,7 +220,7 @@ TICK_BARS = Schema(
         Column("tick_count", INT, "", "ticks of the spot in the window", True),
         Column("last_tick_at", INSTANT, "UTC", "exchange time of the last tick"),
         Column("gap_count", INT, "", "feed gaps that touch the spot in the window", True),
-        Column("gap_seconds", FLOAT, "s", "seconds in which the spot was missed or only sampled", True),
+        Column("gap_seconds", FLOAT, "s", "seconds in which it was missed or only sampled", True),
     ),
 )
 

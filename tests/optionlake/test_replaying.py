@@ -74,6 +74,31 @@ def test_landing_twice_lands_once(home: Path, database: str) -> None:
         assert connection.execute("SELECT count(*) FROM tick").fetchone() == (60,)
 
 
+def test_alerts_of_the_past_are_told_and_not_stored(tmp_path: Path, database: str) -> None:
+    """A calm morning that is left upwards at 11:00: no word before, and the same words each time."""
+    index = Instrument(Contract("NIFTY", Kind.INDEX), Underlying("NIFTY", Kind.INDEX, "NSE"), NIFTY)
+    instruments.register(database, [index])
+    made = JournalWriter(tmp_path / "journal", 7, 3600.0)
+    for second in range(0, 2 * 3600, 10):
+        at_ms = int(START.timestamp() + second) * 1000
+        price = 24_000.0 + second // 10 % 5 + max(0, second - 6300) * 0.2
+        made.append(at_ms * 1_000_000, feed_frames.data({NIFTY: Told(last_price=price)}, at_ms))
+    made.close()
+    settings = Settings(home=tmp_path, database_url=SecretStr(database))  # type: ignore[call-arg]
+
+    def alerts_until(end: str) -> list[str]:
+        out = replayed(settings, Wanted(MORNING[0], end, has_alerts=True))
+        return [line for line in out.splitlines() if "breakout" in line]
+
+    found = alerts_until("2026-11-25 11:15")
+    assert any("opening_range_breakout" in line for line in found)
+    assert all(line >= "2026-11-25 11:00" for line in found)
+    assert alerts_until("2026-11-25 11:15") == found
+    assert alerts_until("2026-11-25 11:00") == []
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM alert").fetchone() == (0,)
+
+
 def test_times_are_indian_unless_they_say_otherwise(tmp_path: Path) -> None:
     """As for the simulator; the earlier one first."""
     settings = Settings(home=tmp_path)
