@@ -49,16 +49,17 @@ class PollPlan:
 def periods(count: int, pace: Pace) -> list[float]:
     """Seconds between calls of each of ``count`` batches, the most important first.
 
-    All are asked for as fast as is wanted if the calls suffice. Else the n-th batch gets 1/n of the
-    first one's share of them; together they never need more than ``pace`` allows.
+    The n-th batch gets 1/n of the first one's share of the calls. What a batch cannot use, as none
+    is asked for faster than wanted, the ones behind it share. Together they never need more than
+    ``pace`` allows.
     """
-    if count * 60 / pace.fastest_seconds <= pace.calls_per_minute:
-        return [pace.fastest_seconds] * count
-    harmonic = sum(1 / rank for rank in range(1, count + 1))
-    return [
-        max(pace.fastest_seconds, 60 * rank * harmonic / pace.calls_per_minute)
-        for rank in range(1, count + 1)
-    ]
+    found: list[float] = []
+    calls_left = pace.calls_per_minute
+    for rank in range(1, count + 1):
+        share = calls_left / rank / sum(1 / later for later in range(rank, count + 1))
+        found.append(max(pace.fastest_seconds, 60 / share))
+        calls_left -= 60 / found[-1]
+    return found
 
 
 def poll_cadence(key_count: int, interval_seconds: float, calls_per_minute_left: float) -> PollPlan:
