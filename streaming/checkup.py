@@ -58,7 +58,7 @@ class Checkup:
         token = self.token_watch.state(now)
         return Health(
             state="waiting_for_token" if token_problem else self._state(),
-            detail=token_problem or self.listing.waiting_for or sockets.last_failure,
+            detail=token_problem or self._why_not(),
             mode=str(rest.mode),
             fallback_since_ms=epoch_ms(rest.since),
             rest_calls_per_minute=rest.calls_per_minute,
@@ -67,7 +67,9 @@ class Checkup:
             sockets=tuple(map(_socket, sockets.working)),
             is_market_open=is_open(self.rules, now),
             connected_at_ms=epoch_ms(_newest(s.connected_at for s in sessions)),
-            last_frame_at_ms=epoch_ms(_newest(s.last_frame_at for s in sessions)),
+            last_frame_at_ms=epoch_ms(
+                _newest([rest.last_answer_at, *(s.last_frame_at for s in sessions)])
+            ),
             epoch=max(s.epoch for s in sessions),
             token_expires_at_ms=epoch_ms(token.expires_at),
             token_level=str(token.level),
@@ -102,6 +104,10 @@ class Checkup:
     def is_let_in(self) -> bool:
         """Whether the broker takes the token, as far as anyone was told."""
         return self.sockets.is_let_in or (self.rest.answers > 0 and not self.token_problem)
+
+    def _why_not(self) -> str | None:
+        """Why prices do not come as they should, in words."""
+        return self.listing.waiting_for or self.sockets.last_failure or self.rest.last_failure
 
     def _state(self) -> str:
         if self.rest.mode is PriceMode.REST:

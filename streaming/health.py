@@ -47,6 +47,7 @@ class Health:
         is_market_open: whether a session is under way; silence is no fault while there is none.
         token_level: ``ok``, ``warning`` or ``alarm``; ``token_detail`` says why, in words.
         token_minutes_left: whole minutes that the token has left; None if it does not tell.
+        last_frame_at_ms: of any socket, or of an answer over REST.
         epoch: of the connection that was opened last.
         subscribed, never_seen: keys requested on open connections, and those never told about.
         unknown_frames: frames that could not be used; they stay in the journal.

@@ -68,6 +68,7 @@ class RestPrices:
 
     Attributes:
         since: when REST began to stand in for a socket (aware UTC); None while it does not.
+        last_answer_at: when the newest answer that was handed on came (aware UTC).
     """
 
     def __init__(
@@ -86,6 +87,8 @@ class RestPrices:
         on_gap: Callable[[GapSeen], None],
     ) -> None:
         self.since: datetime | None = None
+        self.last_answer_at: datetime | None = None
+        self._on_arrival = on_arrival
         self._config, self._rules, self._clock = config, rules, clock
         self._sockets, self._planning = sockets, planning
         self._frames, self._epochs, self._on_gap = frames, epochs, on_gap
@@ -99,7 +102,7 @@ class RestPrices:
             situation=self._situation,
             open_writer=self._open_writer,
             clock=clock,
-            on_arrival=on_arrival,
+            on_arrival=self._take,
             on_event=self._on_event,
             on_comparison=self._compare,
         )
@@ -123,6 +126,11 @@ class RestPrices:
     def waiting_for_token(self) -> str | None:
         """Why the broker refuses the token, if it does."""
         return self._feed.waiting_for_token
+
+    @property
+    def last_failure(self) -> str | None:
+        """Why the newest call failed, if it did."""
+        return self._feed.last_failure
 
     @property
     def answers(self) -> int:
@@ -159,6 +167,10 @@ class RestPrices:
     def _polled(self) -> Sequence[str]:
         plan = self._planning.plan
         return [instrument.broker_key for instrument in plan.polled] if plan else []
+
+    def _take(self, arrival: Arrival) -> None:
+        self.last_answer_at = self._clock()
+        self._on_arrival(arrival)
 
     def _open_writer(self) -> tuple[int, FrameWriter]:
         epoch = self._epochs.next(self._clock())

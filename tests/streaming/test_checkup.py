@@ -30,6 +30,8 @@ class Rest:
     calls_per_minute: float = 0.0
     answers: int = 0
     waiting_for_token: str | None = None
+    last_failure: str | None = None
+    last_answer_at: datetime | None = None
 
     def parity(self) -> dict[str, object] | None:
         """Nothing is compared."""
@@ -105,8 +107,9 @@ def test_without_sockets_polling_is_the_state() -> None:
 
 def test_since_when_rest_stands_in_is_told() -> None:
     """As epoch milliseconds, for the page."""
-    made = Made(Rest(since=NOON, calls_per_minute=12.0))
+    made = Made(Rest(since=NOON, calls_per_minute=12.0, last_answer_at=NOON, last_failure="slow"))
     health = made.health()
+    assert (health.last_frame_at_ms, health.detail) == (health.fallback_since_ms, "slow")
     assert health.fallback_since_ms == round(NOON.timestamp() * 1000)
     assert (health.mode, health.rest_calls_per_minute) == ("hybrid", 12.0)
 

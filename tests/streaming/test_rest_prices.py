@@ -104,6 +104,8 @@ def test_what_no_socket_has_room_for_is_asked_for_and_journaled(tmp_path: Path) 
     run(made.until(lambda: bool(made.arrivals)))
     assert made.broker.asked == [tuple(POLLED)]
     assert made.rest.answers == 1
+    assert made.rest.last_answer_at is not None
+    assert made.rest.last_failure is None
     (arrival,) = made.arrivals
     assert arrival.frame is not None
     assert list(arrival.frame.keys) == POLLED

@@ -49,7 +49,7 @@ function judgeFeed(health: Health, nowMs: number): Verdict {
   const last = health.last_frame_at_ms ?? null;
   const why = health.detail ? ` Reason: ${health.detail}.` : "";
   if (last === null) return stale("waiting", `The feed has sent no price yet.${why}`);
-  if (health.is_market_open === false && health.state === "live") {
+  if (health.is_market_open === false && (health.state === "live" || health.state === "polling")) {
     return { level: "closed", word: "closed", sentence: "The market is closed. These are the last known values." };
   }
   const silentMs = nowMs - last;
