@@ -6,10 +6,13 @@ belongs in their packages.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 
 from brokers.budget import UPSTOX_LIMITS, Budget
-from brokers.interface import Secret
+from brokers.interface import Instrument, Secret
+from brokers.planner import ChainCadence, chain_cadence, chain_plan
+from brokers.planner.chains import calls_for_chains
 from brokers.upstox.auth import WatchedToken
 from brokers.upstox.rest import Upstox
 from market.errors import ConfigurationError
@@ -73,11 +76,19 @@ def stream_config(settings: Settings) -> StreamConfig:
         journal_keep_days=settings.journal_keep_days,
         tick_keep_days=settings.tick_keep_days,
         mode=PriceMode(settings.mode),
+        chains=lambda listed, today: chains_of(settings, listed, today),
         rest_calls_per_minute=settings.reserved_calls,
         interval_seconds=lambda: interval_seconds(settings),
         feed_sockets=settings.feed_sockets,
         is_limit_per_socket=settings.key_limits == "socket",
     )
+
+
+def chains_of(settings: Settings, listed: Sequence[Instrument], today: date) -> ChainCadence:
+    """How often each chain of what is listed is fetched, as the windows do it."""
+    requests = chain_plan(listed, settings.symbol_list, settings.expiries, today)
+    calls_per_minute = calls_for_chains(settings.reserved_calls)
+    return chain_cadence(requests, settings.window_minutes, calls_per_minute)
 
 
 def interval_seconds(settings: Settings) -> float:

@@ -15,8 +15,7 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from brokers.planner import chain_cadence, chain_plan, explain, feed_plan, poll_cadence
-from brokers.planner.chains import calls_for_chains
+from brokers.planner import explain, feed_plan, poll_cadence
 from brokers.upstox.limits import current_capabilities
 from market.errors import ConfigurationError
 from market.rules import IST
@@ -83,10 +82,7 @@ def _computed(settings: Settings) -> Mapping[str, Any]:
     plan = feed_plan(
         listed, _spots(dsn), settings.strikes_each_side, today, found, priorities=symbols
     )
-    requests_ = chain_plan(listed, symbols, settings.expiries, today)
-    cadence = chain_cadence(
-        requests_, settings.window_minutes, calls_for_chains(settings.reserved_calls)
-    )
+    cadence = compose.chains_of(settings, listed, today)
     interval = compose.interval_seconds(settings)
     polls = poll_cadence(len(plan.polled), interval, settings.reserved_calls)
     return explain(plan, cadence, polls).as_json()

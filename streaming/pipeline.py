@@ -16,7 +16,7 @@ import structlog
 from brokers.interface import Broker, FeedCodec, TokenSource
 from brokers.planner import explain
 from market.errors import DatabaseUnavailable
-from market.rules import Rules
+from market.rules import IST, Rules
 from storage import chains, gap_book, instruments
 from storage.frame_log import FrameLog, Newest
 from storage.ticks import TickStore
@@ -325,8 +325,11 @@ class _Pipeline:
         return self._sockets.open_epochs() | (set() if epoch is None else {epoch})
 
     def _told_plan(self) -> Mapping[str, object]:
-        plan = self._planning.plan
-        return explain(plan, None, self._rest.poll_plan()).as_json() if plan else {}
+        if (plan := self._planning.plan) is None:
+            return {}
+        chains_of, today = self._config.chains, self._clock().astimezone(IST).date()
+        cadence = chains_of(self._listing.instruments, today) if chains_of else None
+        return explain(plan, cadence, self._rest.poll_plan()).as_json()
 
 
 def _first(error: BaseException) -> BaseException:

@@ -5,11 +5,13 @@ The environment is read elsewhere: this is a plain record.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
-from brokers.interface import Secret
+from brokers.interface import Instrument, Secret
+from brokers.planner import ChainCadence
 from storage.frame_log import FolderLog
 from streaming.fallback import PriceMode
 from streaming.feed import Patience
@@ -34,6 +36,7 @@ class StreamConfig:
         telegram: the bot and the chat that are told the same; None for none.
         mode: which source of prices is used.
         rest_calls_per_minute: API calls that prices over REST may take.
+        chains: how often each chain is fetched, of what is listed on a day; told with the plan.
         interval_seconds: how often prices without a socket should be asked for, as told now.
         drain_seconds: longest time that landing may take when stopping.
     """
@@ -52,6 +55,7 @@ class StreamConfig:
     telegram: TelegramConfig | None = None
     mode: PriceMode = PriceMode.HYBRID
     rest_calls_per_minute: float = 18.0
+    chains: Callable[[Sequence[Instrument], date], ChainCadence] | None = None
     interval_seconds: Callable[[], float] = lambda: 30.0
     drain_seconds: float = 10.0
     feed_sockets: int = 2

@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 
 from brokers.budget import UPSTOX_LIMITS, Budget
 from brokers.interface import Broker, Capabilities, Secret
-from brokers.planner import chain_plan
+from brokers.planner import chain_cadence, chain_plan
 from brokers.upstox.auth import StaticToken
 from brokers.upstox.codec import UpstoxCodec
 from brokers.upstox.rest import Upstox
@@ -318,7 +318,12 @@ def test_rest_alone_opens_no_socket_and_lands_what_it_polls(
 
     async def test() -> None:
         polled = replace(
-            config(database, folder), mode=PriceMode.REST, interval_seconds=lambda: 3.5
+            config(database, folder),
+            mode=PriceMode.REST,
+            interval_seconds=lambda: 3.5,
+            chains=lambda listed, today: chain_cadence(
+                chain_plan(listed, SYMBOLS, 2, today), 5, 48
+            ),
         )
         async with streaming(polled, broker, tokens) as port:
             viewer = await follow(port, is_live)
@@ -330,6 +335,7 @@ def test_rest_alone_opens_no_socket_and_lands_what_it_polls(
                 told = await answer.json()
             assert told["polled"]["keys"] > 14
             assert told["polled"]["first_seconds"] == 3.5
+            assert told["chain_calls_per_minute"] == 4 / 5
 
     run(test())
     rows, distinct, _ = landed(database)
