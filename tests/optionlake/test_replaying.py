@@ -75,7 +75,7 @@ def test_landing_twice_lands_once(home: Path, database: str) -> None:
 
 
 def test_alerts_of_the_past_are_told_and_not_stored(tmp_path: Path, database: str) -> None:
-    """A calm morning that is left upwards at 11:00: no word before, and the same words each time."""
+    """A calm morning that is left upwards at 11:00: no word before, the same words each time."""
     index = Instrument(Contract("NIFTY", Kind.INDEX), Underlying("NIFTY", Kind.INDEX, "NSE"), NIFTY)
     instruments.register(database, [index])
     made = JournalWriter(tmp_path / "journal", 7, 3600.0)
