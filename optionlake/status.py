@@ -28,6 +28,8 @@ from underlying_rollup group by all order by trading_day desc, slot desc limit 1
 """
 
 _MINUTES_PER_DAY = 1_440
+# More than any way from the exchange takes, less than would put a tick into a wrong window unseen.
+_BORNE_SKEW_MS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def gather(settings: Settings) -> Status:
     is_known = ask("database", settings.dsn) is not None
     feed = ask("feed", lambda: _feed(settings)) if started else None
     token = _token(settings, feed)
+    problems += _clock_problems(feed or {})
     if token["level"] == TokenLevel.ALARM:
         problems.append(f"token: {token['text']}")
     return Status(
@@ -213,6 +216,17 @@ def _sources(feed: Mapping[str, Any]) -> str:
     if (share := (feed.get("parity") or {}).get("within_share")) is not None:
         told.append(f"parity {share:.1%} of {feed['parity']['compared']} keys")
     return ", ".join(told) or "no sockets"
+
+
+def _clock_problems(feed: Mapping[str, Any]) -> list[str]:
+    skew_ms = feed.get("clock_skew_ms")
+    if skew_ms is None or abs(skew_ms) < _BORNE_SKEW_MS:
+        return []
+    side = "ahead of" if skew_ms > 0 else "behind"
+    return [
+        f"clock: ours is {abs(skew_ms) / 1000:.1f} s {side} the exchange's, or its frames come so "
+        "late: let NTP set it, windows and ages are wrong meanwhile"
+    ]
 
 
 def _age(feed: Mapping[str, Any], now_ms: float) -> str:

@@ -17,6 +17,7 @@ from streaming.health import Health, SocketHealth, epoch_ms
 from streaming.listing import Listing
 from streaming.rest_prices import RestPrices
 from streaming.sink import Sink
+from streaming.skew import ClockSkew
 from streaming.sockets import Socket, Sockets
 from streaming.token_watch import TokenWatch
 
@@ -41,6 +42,7 @@ class Checkup:
     """Everything that is asked; ``live_feed`` comes last, since it serves the answer."""
 
     counts: Counts
+    skew: ClockSkew
     sockets: Sockets
     rest: RestPrices
     listing: Listing
@@ -92,6 +94,7 @@ class Checkup:
             failed_attempts=sum(s.connection.failures for s in sockets.members),
             viewers=live_feed.viewer_count,
             dropped_updates=live_feed.dropped_updates,
+            clock_skew_ms=self.skew.milliseconds,
             now_ms=round(now.timestamp() * 1000),
         )
 

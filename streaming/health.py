@@ -60,6 +60,8 @@ class Health:
         database: ``up`` or ``down``.
         failed_attempts: attempts to connect that came to nothing, over all sockets.
         dropped_updates: pushes that slow viewers were spared; their next one carries the newest.
+        clock_skew_ms: by how much our clock is ahead of the exchange's, the fastest frame's way
+            included; negative if it is behind; None before any frame.
     """
 
     state: str
@@ -95,6 +97,7 @@ class Health:
     failed_attempts: int
     viewers: int
     dropped_updates: int
+    clock_skew_ms: float | None
     now_ms: int
 
     def as_json(self) -> Mapping[str, object]:

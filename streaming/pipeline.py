@@ -35,6 +35,7 @@ from streaming.minute_keeper import MinuteKeeper
 from streaming.planning import Planning
 from streaming.rest_prices import RestPrices
 from streaming.sink import Sink, SinkConfig
+from streaming.skew import ClockSkew
 from streaming.sockets import Socket, Sockets
 from streaming.stream_config import StreamConfig
 from streaming.telegram import Telegram
@@ -110,7 +111,7 @@ class _Pipeline:
     ) -> None:
         self._config, self._broker, self._tokens = config, broker, tokens
         self._rules, self._clock, self._codec = rules, clock, codec
-        self._frames, self._counts = frames, Counts()
+        self._frames, self._counts, self._skew = frames, Counts(), ClockSkew()
         self._gaps, self._epochs = gaps, Epochs(newest.epoch)
         self._listing = Listing(broker, config.dsn, clock)
         self._live = LiveState(config.mark_seconds)
@@ -157,6 +158,7 @@ class _Pipeline:
         )
         self._checkup = Checkup(
             self._counts,
+            self._skew,
             self._sockets,
             self._rest,
             self._listing,
@@ -303,8 +305,10 @@ class _Pipeline:
 
     def _on_arrival(self, arrival: Arrival) -> None:
         self._on_answer(arrival)
-        if arrival.frame is not None:
-            self._rest.take_frame(arrival.frame)
+        if (frame := arrival.frame) is not None:
+            self._rest.take_frame(frame)
+            if frame.published_at_ms is not None:
+                self._skew.take(frame.published_at_ms, arrival.received_at_ns / 1_000_000)
 
     def _on_answer(self, arrival: Arrival) -> None:
         self._sink.offer(arrival)

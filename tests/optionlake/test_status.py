@@ -90,6 +90,15 @@ def test_who_tells_the_prices_is_told() -> None:
     assert told == "all prices by REST, 18 calls/min"
 
 
+def test_a_wrong_clock_is_a_problem() -> None:
+    """In either direction; the way of a frame is none."""
+    assert status._clock_problems({}) == status._clock_problems({"clock_skew_ms": 90.0}) == []
+    (ahead,) = status._clock_problems({"clock_skew_ms": 5000.0})
+    (behind,) = status._clock_problems({"clock_skew_ms": -5000.0})
+    assert "5.0 s ahead of" in ahead
+    assert "5.0 s behind" in behind
+
+
 def test_token_is_the_feeds_or_this_process_own(tmp_path: Path) -> None:
     """The feed process knows what the broker says of it; without a feed the file is read."""
     settings = _settings(tmp_path).model_copy(update={"access_token": None, "session": "always"})

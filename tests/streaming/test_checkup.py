@@ -14,6 +14,7 @@ from streaming.api import LiveFeed
 from streaming.checkup import Checkup, Counts
 from streaming.fallback import PriceMode
 from streaming.health import Health
+from streaming.skew import ClockSkew
 from tests.streaming.group_of_sockets import group, subscribe
 
 NOON = datetime(2026, 12, 1, 6, 30, tzinfo=UTC)
@@ -51,6 +52,7 @@ class Made:
         )
         self.checkup = Checkup(
             self.counts,
+            ClockSkew(),
             self.sockets,
             cast(Any, self.rest),
             cast(Any, SimpleNamespace(waiting_for=None)),

@@ -210,6 +210,7 @@ def _is_marked(viewer: Viewer) -> bool:
 def _assert_complete(viewer: Viewer) -> None:
     underlying = viewer.row("underlying", symbol="NIFTY")
     assert underlying["spot_at_ms"] <= viewer.health["now_ms"] + 1000
+    assert 0 <= viewer.health["clock_skew_ms"] < 10_000
     assert underlying["forward"] == pytest.approx(underlying["spot"], rel=0.05)
     assert underlying["net_gex_crore_per_percent"] == underlying["net_gex_crore_per_percent"]
     nearest = min(e["expiry"] for e in viewer.catalogue["expiries"] if e["symbol"] == "NIFTY")
