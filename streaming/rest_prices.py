@@ -124,13 +124,13 @@ class RestPrices:
 
     @property
     def waiting_for_token(self) -> str | None:
-        """Why the broker refuses the token, if it does."""
-        return self._feed.waiting_for_token
+        """Why the broker refuses the token, if it does; what nobody asks for is not refused."""
+        return self._feed.waiting_for_token if self._core.is_polling else None
 
     @property
     def last_failure(self) -> str | None:
-        """Why the newest call failed, if it did."""
-        return self._feed.last_failure
+        """Why the newest call failed, if it did and prices over REST are needed still."""
+        return self._feed.last_failure if self._core.is_polling else None
 
     @property
     def answers(self) -> int:

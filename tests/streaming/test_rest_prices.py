@@ -12,6 +12,7 @@ from typing import cast
 from brokers.interface import Broker, Mode
 from brokers.planner import FeedPlan
 from brokers.upstox.codec import UpstoxCodec
+from market.errors import AuthenticationError
 from market.rules import AlwaysOpen
 from storage.frame_log import FolderLog
 from streaming.arrivals import Arrival, Epochs
@@ -51,6 +52,14 @@ class Quoting:
         return json.dumps({"status": "success", "data": told}).encode()
 
 
+class Refusing(Quoting):
+    """A broker that takes no token."""
+
+    def quotes(self, keys: Sequence[str]) -> bytes:
+        """Refuse."""
+        raise AuthenticationError("the token is dead")
+
+
 class Planned:
     """A planning that is done."""
 
@@ -68,8 +77,10 @@ class Made:
         mode: PriceMode,
         polled: Sequence[str] = (),
         interval_seconds: Callable[[], float] = lambda: 30.0,
+        broker: Quoting | None = None,
     ) -> None:
-        self.broker, self.arrivals, self.gaps = Quoting(), list[Arrival](), list[GapSeen]()
+        self.broker, self.arrivals = broker or Quoting(), list[Arrival]()
+        self.gaps = list[GapSeen]()
         self.sockets: Sockets
         self.sockets, _ = group(2)
         self.frames = FolderLog(folder)
@@ -134,6 +145,17 @@ def test_a_socket_that_does_not_come_is_stood_in_for(tmp_path: Path) -> None:
     assert made.rest.since is not None
     assert made.rest.since <= now()
     assert made.rest.parity() is None
+
+
+def test_a_refused_token_is_told_only_while_prices_are_asked_for(tmp_path: Path) -> None:
+    """With a new token the socket comes back, and nobody asks over REST again to find that out."""
+    made = Made(tmp_path, PriceMode.HYBRID, broker=Refusing())
+    made.sockets.want({0: {SPOT_KEY: Mode.LTP}}, is_whole=True)
+    run(made.until(lambda: made.rest.waiting_for_token is not None))
+    assert made.rest.last_failure == "the token is dead"
+    made.sockets.want({}, is_whole=True)
+    run(made.until(lambda: made.rest.waiting_for_token is None))
+    assert made.rest.last_failure is None
 
 
 def test_shadow_compares_and_journals_nothing(tmp_path: Path) -> None:
