@@ -297,7 +297,7 @@ def test_a_journal_that_takes_nothing_ends_the_feed(tmp_path: Path) -> None:
 def test_a_dead_socket_of_the_real_exchange_is_stood_in_for(
     simulator: SimulatedExchange, broker: Upstox, tmp_path: Path
 ) -> None:
-    """The feed is forbidden and cut: prices go on in the live state within 5 s, and come back."""
+    """The feed is forbidden and cut: prices go on in the live state, and come back."""
     listed = [i for i in broker.instruments() if i.broker_key in KEYS]
     live = LiveState()
     live.follow(listed, {})
@@ -359,9 +359,8 @@ def test_a_dead_socket_of_the_real_exchange_is_stood_in_for(
             forbidden = simulator.control.add(fault("feed_forbidden"))
             simulator.control.abort_sockets()
             await until(lambda: len(moved["rest"]) > 0)
-            took = moved["rest"][0] - moved["socket"][-1]
-            # That it is no longer than five is held where time is handed in.
-            assert took >= 3, took
+            # How long that may take is held where time is handed in.
+            assert moved["rest"][0] > moved["socket"][-1]
             assert made.told(TookOver) == 1
             assert simulator.control.remove(forbidden)
             await until(lambda: made.told(HandedBack) == 1)
