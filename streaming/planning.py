@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -77,10 +78,11 @@ class Planning:
         """All that is planned, on sockets and over REST."""
         return (*self.plan.instruments, *self.plan.polled) if self.plan else ()
 
-    def make(self, previous: FeedPlan | None) -> None:
+    async def make(self, previous: FeedPlan | None) -> None:
         """Plan for now, changing as little of ``previous`` as pays."""
         config, now = self._config, self._clock()
-        plan = feed_plan(
+        planned = partial(
+            feed_plan,
             self._listing.instruments,
             self._spots(),
             config.strikes_each_side,
@@ -90,6 +92,10 @@ class Planning:
             alive=self._sockets.alive(now) if config.uses_sockets else (),
             priorities=config.symbols,
         )
+        # Two hundred symbols take some fifty milliseconds, for which no frame should wait.
+        self._follow(await asyncio.to_thread(planned))
+
+    def _follow(self, plan: FeedPlan) -> None:
         before, self.plan = self.followed, plan
         wanted = {socket.index: plan.wanted(socket.index) for socket in plan.sockets}
         has_changed = self._sockets.want(wanted, is_whole=not plan.without_price)
@@ -105,7 +111,7 @@ class Planning:
     async def run(self) -> None:
         """Make the plan again for ever; the list must have been read."""
         while True:
-            self.make(self.plan)
+            await self.make(self.plan)
             await asyncio.sleep(self._pause_seconds())
             if not self._listing.is_of_today:
                 await self._begin_day()
@@ -113,7 +119,7 @@ class Planning:
     async def _begin_day(self) -> None:
         """A new exchange day lists other contracts; until they are known the old plan stays."""
         if await self._listing.renew():
-            self.make(None)
+            await self.make(None)
         else:
             await asyncio.sleep(self._config.relist_seconds)
 

@@ -71,12 +71,12 @@ class Made:
 def test_contracts_follow_once_there_is_a_price() -> None:
     """Until then a gap stays open for them; the same prices again change nothing."""
     made = Made(Listed([SPOT, *options()]))
-    made.planning.make(None)
+    run(made.planning.make(None))
     assert list(made.sockets.wanted) == [SPOT_KEY]
     assert not made.sockets.members[0].session.is_plan_whole
     made.spots["NIFTY"] = 24_000.0
     for _ in range(3):
-        made.planning.make(made.planning.plan)
+        run(made.planning.make(made.planning.plan))
     assert len(made.sockets.wanted) == 1 + 2 * 5
     assert made.changes == 2
     assert {i.broker_key for i in made.planning.followed} == set(made.sockets.wanted)
@@ -86,7 +86,7 @@ def test_without_sockets_everything_is_polled() -> None:
     """As in the mode that asks over REST alone."""
     made = Made(Listed([SPOT, *options()]), uses_sockets=False)
     made.spots["NIFTY"] = 24_000.0
-    made.planning.make(None)
+    run(made.planning.make(None))
     assert not made.sockets.wanted
     assert made.planning.plan is not None
     assert len(made.planning.plan.polled) == len(made.planning.followed) == 1 + 2 * 5
@@ -96,7 +96,7 @@ def test_fewer_sockets_may_be_used_than_are_allowed() -> None:
     """The user's other tools share the account's connections."""
     made = Made(Listed([SPOT, *options()]), feed_sockets=1)
     made.spots["NIFTY"] = 24_000.0
-    made.planning.make(None)
+    run(made.planning.make(None))
     assert [bool(socket.session.wanted) for socket in made.sockets.members] == [True, False]
 
 
