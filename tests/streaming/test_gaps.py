@@ -17,7 +17,7 @@ from storage.frame_log import FolderLog, Newest
 from storage.gap_book import ClosedGap, GapBook
 from storage.journal import JournalWriter
 from streaming.feed import FeedSession, GapOpened, GapSeen
-from streaming.gaps import GapKeeper
+from streaming.gaps import REST_SLOT, GapKeeper
 from tests.streaming import feed_frames
 from tests.streaming.feed_frames import Told
 from tests.streaming.waiting import run, until
@@ -265,3 +265,27 @@ def test_a_disk_that_refuses_is_not_insisted_on(
         await made.close()
 
     run(test())
+
+
+def test_what_is_only_sampled_is_kept_like_the_gap_of_a_socket(tmp_path: Path) -> None:
+    """Each stretch has a gap; the death of the process between two samples belongs to the next."""
+    keys = ("NSE_FO|1", "NSE_FO|2")
+
+    def sampled(from_s: float, to_s: float, epoch: int) -> GapSeen:
+        return GapSeen(at(from_s), at(to_s), "sampled over REST", epoch, keys)
+
+    async def first() -> None:
+        made = keeper(tmp_path)
+        made.closed(REST_SLOT, sampled(0, 60, 7))
+        await made.close()
+
+    async def second() -> None:
+        made = keeper(tmp_path)
+        made.closed(REST_SLOT, sampled(200, 240, 9))
+        found = [(gap.from_at, gap.to_at, gap.keys) for gap in made.waiting]
+        assert found == [(at(0), at(60), keys), (at(65), at(240), keys)]
+        await made.close()
+
+    run(first())
+    write(tmp_path, 7, 30, 65)
+    run(second())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,7 +20,8 @@ from brokers.interface import Secret
 from streaming.telegram import LONGEST_TEXT, Telegram, TelegramConfig, judged, message
 from streaming.webhook import QUEUE_LENGTH, Notice, Outcome, Webhook, WebhookConfig, to_all
 from tests.fix_timescale import free_port
-from tests.streaming.waiting import run, until
+from tests.streaming.waiting import run
+from tests.streaming.webhook_receiver import sent_by, serving
 
 AT = datetime(2026, 11, 25, 4, 0, 7, tzinfo=UTC)
 TOKEN = "123456:AAbbCC-dd_EE"
@@ -68,36 +68,16 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def api(*answers: tuple[int, bytes]) -> Iterator[Api]:
     """A running Bot API."""
-    server = Api(list(answers))
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with serving(Api(list(answers))) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def sending(
     port: int, notices: list[Notice], is_done: Callable[[Telegram], bool], chat: str = "-100"
 ) -> Telegram:
     """Hand the notices over, and send until it is done."""
-    made: list[Telegram] = []
-
-    async def send() -> None:
-        config = TelegramConfig(Secret(TOKEN), chat, f"http://127.0.0.1:{port}/")
-        telegram = Telegram(config, QUICK)
-        task = asyncio.create_task(telegram.run())
-        for notice in notices:
-            telegram.offer(notice)
-        await until(lambda: is_done(telegram))
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        made.append(telegram)
-
-    run(send())
-    return made[0]
+    config = TelegramConfig(Secret(TOKEN), chat, f"http://127.0.0.1:{port}/")
+    return sent_by(lambda: Telegram(config, QUICK), notices, is_done)
 
 
 def test_a_notice_is_a_message_in_the_chat() -> None:

@@ -24,7 +24,7 @@ from streaming.webhook import (
 )
 from tests.fix_timescale import free_port
 from tests.streaming.waiting import run, until
-from tests.streaming.webhook_receiver import receiving
+from tests.streaming.webhook_receiver import receiving, sent_by
 
 AT = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)
 QUICK = WebhookConfig(timeout_seconds=2.0, attempts=4, delays=lambda: repeat(0.01))
@@ -32,21 +32,8 @@ QUICK = WebhookConfig(timeout_seconds=2.0, attempts=4, delays=lambda: repeat(0.0
 
 def sending(port: int, notices: list[Notice], is_done: Callable[[Webhook], bool]) -> Webhook:
     """Hand the notices over, and send until it is done."""
-
-    made: list[Webhook] = []
-
-    async def send() -> None:
-        webhook = Webhook(Secret(f"http://127.0.0.1:{port}/secret-path"), QUICK)
-        task = asyncio.create_task(webhook.run())
-        for notice in notices:
-            webhook.offer(notice)
-        await until(lambda: is_done(webhook))
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        made.append(webhook)
-
-    run(send())
-    return made[0]
+    address = Secret(f"http://127.0.0.1:{port}/secret-path")
+    return sent_by(lambda: Webhook(address, QUICK), notices, is_done)
 
 
 def test_notices_arrive_in_order() -> None:

@@ -1,13 +1,21 @@
-"""A server of the user's that takes webhook notices: answers as told, and keeps what came."""
+"""A server of the user's that takes webhook notices, and what hands notices to a sender."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from socketserver import BaseServer
+from typing import Any, TypeVar
+
+from streaming.webhook import Notice, Sender
+from tests.streaming.waiting import run, until
+
+Server = TypeVar("Server", bound=BaseServer)
+Sending = TypeVar("Sending", bound=Sender)
 
 
 class Receiver(ThreadingHTTPServer):
@@ -37,9 +45,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def receiving(*statuses: int, port: int = 0) -> Iterator[Receiver]:
-    """A server of the user's."""
-    server = Receiver(list(statuses), port)
+def serving(server: Server) -> Iterator[Server]:
+    """A server at work until the block ends."""
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
@@ -48,3 +55,30 @@ def receiving(*statuses: int, port: int = 0) -> Iterator[Receiver]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def receiving(*statuses: int, port: int = 0) -> Iterator[Receiver]:
+    """A server of the user's."""
+    with serving(Receiver(list(statuses), port)) as server:
+        yield server
+
+
+def sent_by(
+    make: Callable[[], Sending], notices: list[Notice], is_done: Callable[[Sending], bool]
+) -> Sending:
+    """Hand the notices over, and send until it is done."""
+    made: list[Sending] = []
+
+    async def send() -> None:
+        sender = make()
+        task = asyncio.create_task(sender.run())
+        for notice in notices:
+            sender.offer(notice)
+        await until(lambda: is_done(sender))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        made.append(sender)
+
+    run(send())
+    return made[0]
